@@ -1,0 +1,55 @@
+# Everything a checkout needs lives in .venv, made on first use and again when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TARGET ?= softswitch
+
+.PHONY: help demo test lint p4 test-bmv2 clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+# --- the environment ------------------------------------------------------------------------------
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "p4pmip: $(PYTHON) is missing or older than 3.11; on Debian: apt-get install python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "p4pmip: Python cannot make environments; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "p4pmip: making the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml
+	@echo "p4pmip: installing p4pmip and what it runs with"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "p4pmip: installing what the tests and checks need"
+	@$(BIN)/python -m pip install --quiet --group test --group lint
+	@touch $@
+
+# --- using it -------------------------------------------------------------------------------------
+
+demo: $(VENV)/.run ## Figure 1 of the draft, end to end, on the softswitch
+	@$(BIN)/p4pmip demo
+
+test: $(VENV)/.dev ## the test suite; no root, under five minutes
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev ## style and strict types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
+	@$(BIN)/python p4src/compile.py
+
+test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
+	@$(BIN)/python tests/bmv2
+
+clean: ## remove the environment and the caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
