@@ -1,0 +1,392 @@
+"""The registries: Mobility Header types, options, flags, status codes and ports, under the names IANA gives them."""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+MOBILITY_HEADER_PROTOCOL = 135
+"""IPv6 next header of the Mobility Header (RFC 6275 §6.1.1)."""
+SIGNALLING_PORT = 5436
+"""UDP port pmip6-cntl (RFC 5844 §4.1.3.1)."""
+DATA_PORT = 5437
+"""UDP port pmip6-data (RFC 5844 §4.1.3.2)."""
+LIFETIME_UNIT = 4
+"""Seconds in one unit of a binding lifetime (RFC 6275 §6.1.7)."""
+
+
+class MhType(IntEnum):
+    """Mobility Header types (IANA "Mobility Header Types")."""
+
+    BINDING_REFRESH_REQUEST = 0
+    HOME_TEST_INIT = 1
+    CARE_OF_TEST_INIT = 2
+    HOME_TEST = 3
+    CARE_OF_TEST = 4
+    BINDING_UPDATE = 5
+    BINDING_ACKNOWLEDGEMENT = 6
+    BINDING_ERROR = 7
+    FAST_BINDING_UPDATE = 8
+    FAST_BINDING_ACKNOWLEDGMENT = 9
+    FAST_NEIGHBOR_ADVERTISEMENT = 10
+    EXPERIMENTAL = 11
+    HOME_AGENT_SWITCH = 12
+    HEARTBEAT = 13
+    HANDOVER_INITIATE = 14
+    HANDOVER_ACKNOWLEDGE = 15
+    BINDING_REVOCATION = 16
+    LOCALIZED_ROUTING_INITIATION = 17
+    LOCALIZED_ROUTING_ACKNOWLEDGMENT = 18
+    UPDATE_NOTIFICATION = 19
+    UPDATE_NOTIFICATION_ACKNOWLEDGEMENT = 20
+    FLOW_BINDING = 21
+    SUBSCRIPTION_QUERY = 22
+    SUBSCRIPTION_RESPONSE = 23
+
+
+class OptionType(IntEnum):
+    """Mobility option types (IANA "Mobility Options")."""
+
+    PAD1 = 0
+    PADN = 1
+    BINDING_REFRESH_ADVICE = 2
+    ALTERNATE_CARE_OF_ADDRESS = 3
+    NONCE_INDICES = 4
+    BINDING_AUTHORIZATION_DATA = 5
+    MOBILE_NETWORK_PREFIX = 6
+    MOBILITY_HEADER_LINK_LAYER_ADDRESS = 7
+    MOBILE_NODE_IDENTIFIER = 8
+    AUTHENTICATION = 9
+    REPLAY_PROTECTION = 10
+    CGA_PARAMETERS_REQUEST = 11
+    CGA_PARAMETERS = 12
+    SIGNATURE = 13
+    PERMANENT_HOME_KEYGEN_TOKEN = 14
+    CARE_OF_TEST_INIT = 15
+    CARE_OF_TEST = 16
+    DNS_UPDATE = 17
+    EXPERIMENTAL = 18
+    VENDOR_SPECIFIC = 19
+    SERVICE_SELECTION = 20
+    BINDING_AUTHORIZATION_DATA_FMIPV6 = 21
+    HOME_NETWORK_PREFIX = 22
+    HANDOFF_INDICATOR = 23
+    ACCESS_TECHNOLOGY_TYPE = 24
+    MOBILE_NODE_LINK_LAYER_IDENTIFIER = 25
+    LINK_LOCAL_ADDRESS = 26
+    TIMESTAMP = 27
+    RESTART_COUNTER = 28
+    IPV4_HOME_ADDRESS = 29
+    IPV4_ADDRESS_ACKNOWLEDGEMENT = 30
+    NAT_DETECTION = 31
+    IPV4_CARE_OF_ADDRESS = 32
+    GRE_KEY = 33
+    MOBILITY_HEADER_IPV6_ADDRESS_PREFIX = 34
+    BINDING_IDENTIFIER = 35
+    IPV4_HOME_ADDRESS_REQUEST = 36
+    IPV4_HOME_ADDRESS_REPLY = 37
+    IPV4_DEFAULT_ROUTER_ADDRESS = 38
+    IPV4_DHCP_SUPPORT_MODE = 39
+    CONTEXT_REQUEST = 40
+    LOCAL_MOBILITY_ANCHOR_ADDRESS = 41
+    MOBILE_NODE_LINK_LOCAL_ADDRESS_INTERFACE_IDENTIFIER = 42
+    TRANSIENT_BINDING = 43
+    FLOW_SUMMARY = 44
+    FLOW_IDENTIFICATION = 45
+    REDIRECT_CAPABILITY = 46
+    REDIRECT = 47
+    LOAD_INFORMATION = 48
+    ALTERNATE_IPV4_CARE_OF_ADDRESS = 49
+    MOBILE_NODE_GROUP_IDENTIFIER = 50
+    MAG_IPV6_ADDRESS = 51
+    ACCESS_NETWORK_IDENTIFIER = 52
+    IPV4_TRAFFIC_OFFLOAD_SELECTOR = 53
+    DYNAMIC_IP_MULTICAST_SELECTOR = 54
+    DELEGATED_MOBILE_NETWORK_PREFIX = 55
+    ACTIVE_MULTICAST_SUBSCRIPTION_IPV4 = 56
+    ACTIVE_MULTICAST_SUBSCRIPTION_IPV6 = 57
+    QUALITY_OF_SERVICE = 58
+    LMA_USER_PLANE_ADDRESS = 59
+    MULTICAST_MOBILITY = 60
+    MULTICAST_ACKNOWLEDGEMENT = 61
+    LMA_CONTROLLED_MAG_PARAMETERS = 62
+    MAG_MULTIPATH_BINDING = 63
+    MAG_IDENTIFIER = 64
+    ANCHORED_PREFIX = 65
+    LOCAL_PREFIX = 66
+    PREVIOUS_MAAR = 67
+    SERVING_MAAR = 68
+    DLIF_LINK_LOCAL_ADDRESS = 69
+    DLIF_LINK_LAYER_ADDRESS = 70
+
+
+class BindingUpdateFlag(IntFlag):
+    """Flags of a Binding Update, 16 bits (IANA "Binding Update Flags"); unassigned bits are kept."""
+
+    A = 0x8000
+    """Acknowledge."""
+    H = 0x4000
+    """Home registration."""
+    L = 0x2000
+    """Link-local address compatibility."""
+    K = 0x1000
+    """Key management mobility capability."""
+    M = 0x0800
+    """MAP registration (RFC 5380)."""
+    R = 0x0400
+    """Mobile router (RFC 3963)."""
+    P = 0x0200
+    """Proxy registration (RFC 5213)."""
+    F = 0x0100
+    """Forcing UDP encapsulation (RFC 5555)."""
+    T = 0x0080
+    """TLV-header format (RFC 5845)."""
+    B = 0x0040
+    """Bulk binding update (RFC 6602)."""
+    S = 0x0020
+    """Subscription (RFC 7161, erratum 4146)."""
+    D = 0x0010
+    """Distributed mobility management (RFC 8885)."""
+
+
+class BindingAcknowledgementFlag(IntFlag):
+    """Flags of a Binding Acknowledgement, 8 bits (IANA "Binding Acknowledgment Flags"); unassigned bits are kept."""
+
+    K = 0x80
+    R = 0x40
+    P = 0x20
+    T = 0x10
+    B = 0x08
+    S = 0x04
+    D = 0x02
+
+
+class HeartbeatFlag(IntFlag):
+    """Flags of a Heartbeat (RFC 5847 §3.1): Unsolicited and Response."""
+
+    U = 0x2
+    R = 0x1
+
+
+class RevocationFlag(IntFlag):
+    """Flags of a Binding Revocation message (RFC 5846 §5): Proxy binding, IPv4 HoA only (V), Global."""
+
+    P = 0x8000
+    V = 0x4000
+    G = 0x2000
+
+
+class UpdateNotificationFlag(IntFlag):
+    """Flags of an Update Notification (RFC 7077 §4.1): Acknowledgement requested, retransmitteD."""
+
+    A = 0x8000
+    D = 0x4000
+
+
+class Status(IntEnum):
+    """Binding Acknowledgement status (IANA "Status Codes"); below 128 is a success, and only that test is right."""
+
+    ACCEPTED = 0
+    ACCEPTED_PREFIX_DISCOVERY_NECESSARY = 1
+    GRE_KEY_OPTION_NOT_REQUIRED = 2
+    GRE_TUNNELING_BUT_TLV_HEADER_NOT_SUPPORTED = 3
+    MCOA_NOTCOMPLETE = 4
+    MCOA_RETURNHOME_WO_NDP = 5
+    PBU_ACCEPTED_TB_IGNORED_SETTINGSMISMATCH = 6
+    REASON_UNSPECIFIED = 128
+    ADMINISTRATIVELY_PROHIBITED = 129
+    INSUFFICIENT_RESOURCES = 130
+    HOME_REGISTRATION_NOT_SUPPORTED = 131
+    NOT_HOME_SUBNET = 132
+    NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE = 133
+    DUPLICATE_ADDRESS_DETECTION_FAILED = 134
+    SEQUENCE_NUMBER_OUT_OF_WINDOW = 135
+    EXPIRED_HOME_NONCE_INDEX = 136
+    EXPIRED_CARE_OF_NONCE_INDEX = 137
+    EXPIRED_NONCES = 138
+    REGISTRATION_TYPE_CHANGE_DISALLOWED = 139
+    MOBILE_ROUTER_OPERATION_NOT_PERMITTED = 140
+    INVALID_PREFIX = 141
+    NOT_AUTHORIZED_FOR_PREFIX = 142
+    FORWARDING_SETUP_FAILED = 143
+    MIPV6_ID_MISMATCH = 144
+    MIPV6_MESG_ID_REQD = 145
+    MIPV6_AUTH_FAIL = 146
+    PERMANENT_HOME_KEYGEN_TOKEN_UNAVAILABLE = 147
+    CGA_AND_SIGNATURE_VERIFICATION_FAILED = 148
+    PERMANENT_HOME_KEYGEN_TOKEN_EXISTS = 149
+    NON_NULL_HOME_NONCE_INDEX_EXPECTED = 150
+    SERVICE_AUTHORIZATION_FAILED = 151
+    PROXY_REG_NOT_ENABLED = 152
+    NOT_LMA_FOR_THIS_MOBILE_NODE = 153
+    MAG_NOT_AUTHORIZED_FOR_PROXY_REG = 154
+    NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX = 155
+    TIMESTAMP_MISMATCH = 156
+    TIMESTAMP_LOWER_THAN_PREV_ACCEPTED = 157
+    MISSING_HOME_NETWORK_PREFIX_OPTION = 158
+    BCE_PBU_PREFIX_SET_DO_NOT_MATCH = 159
+    MISSING_MN_IDENTIFIER_OPTION = 160
+    MISSING_HANDOFF_INDICATOR_OPTION = 161
+    MISSING_ACCESS_TECH_TYPE_OPTION = 162
+    GRE_KEY_OPTION_REQUIRED = 163
+    MCOA_MALFORMED = 164
+    MCOA_NON_MCOA_BINDING_EXISTS = 165
+    MCOA_PROHIBITED = 166
+    MCOA_UNKNOWN_COA = 167
+    MCOA_BULK_REGISTRATION_PROHIBITED = 168
+    MCOA_SIMULTANEOUS_HOME_AND_FOREIGN_PROHIBITED = 169
+    NOT_AUTHORIZED_FOR_IPV4_MOBILITY_SERVICE = 170
+    NOT_AUTHORIZED_FOR_IPV4_HOME_ADDRESS = 171
+    NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE = 172
+    MULTIPLE_IPV4_HOME_ADDRESS_ASSIGNMENT_NOT_SUPPORTED = 173
+    INVALID_CARE_OF_ADDRESS = 174
+    INVALID_MOBILE_NODE_GROUP_IDENTIFIER = 175
+    REINIT_SA_WITH_HAC = 176
+    NOT_AUTHORIZED_FOR_DELEGATED_MNP = 177
+    REQUESTED_DMNP_IN_USE = 178
+    CANNOT_MEET_QOS_SERVICE_REQUEST = 179
+    CANNOT_SUPPORT_MULTIPATH_BINDING = 180
+
+
+class BindingErrorStatus(IntEnum):
+    """Binding Error status (RFC 6275 §6.1.9)."""
+
+    UNKNOWN_BINDING_FOR_HOME_ADDRESS_OPTION = 1
+    UNRECOGNIZED_MH_TYPE = 2
+
+
+class IPv4HomeAddressStatus(IntEnum):
+    """Status in the IPv4 Home Address Reply option (RFC 5844 §3.3.2)."""
+
+    SUCCESS = 0
+    FAILURE_REASON_UNSPECIFIED = 128
+    ADMINISTRATIVELY_PROHIBITED = 129
+    INCORRECT_IPV4_HOME_ADDRESS = 130
+    INVALID_IPV4_ADDRESS = 131
+    DYNAMIC_IPV4_HOME_ADDRESS_ASSIGNMENT_NOT_AVAILABLE = 132
+
+
+class RevocationType(IntEnum):
+    """Binding Revocation type (RFC 5846 §5)."""
+
+    INDICATION = 1
+    ACKNOWLEDGEMENT = 2
+
+
+class RevocationTrigger(IntEnum):
+    """Revocation trigger (RFC 5846 §5.1); from 128 on they are global."""
+
+    UNSPECIFIED = 0
+    ADMINISTRATIVE_REASON = 1
+    INTER_MAG_HANDOVER_SAME_ACCESS_TYPE = 2
+    INTER_MAG_HANDOVER_DIFFERENT_ACCESS_TYPE = 3
+    INTER_MAG_HANDOVER_UNKNOWN = 4
+    USER_INITIATED_SESSION_TERMINATION = 5
+    ACCESS_NETWORK_SESSION_TERMINATION = 6
+    POSSIBLE_OUT_OF_SYNC_BCE_STATE = 7
+    PER_PEER_POLICY = 128
+    REVOKING_MOBILITY_NODE_LOCAL_POLICY = 129
+
+
+class RevocationStatus(IntEnum):
+    """Binding Revocation Acknowledgement status (RFC 5846 §5.2)."""
+
+    SUCCESS = 0
+    PARTIAL_SUCCESS = 1
+    BINDING_DOES_NOT_EXIST = 128
+    IPV4_HOME_ADDRESS_OPTION_REQUIRED = 129
+    GLOBAL_REVOCATION_NOT_AUTHORIZED = 130
+    REVOKED_MOBILE_NODES_IDENTITY_REQUIRED = 131
+    MOBILE_NODE_IS_ATTACHED_TO_THE_MAG = 132
+    REVOCATION_TRIGGER_NOT_SUPPORTED = 133
+    REVOCATION_FUNCTION_NOT_SUPPORTED = 134
+    PROXY_BINDING_REVOCATION_NOT_SUPPORTED = 135
+
+
+class UpdateNotificationReason(IntEnum):
+    """Notification reason (RFC 7077 §4.1 and those that added to it)."""
+
+    FORCE_REREGISTRATION = 1
+    UPDATE_SESSION_PARAMETERS = 2
+    VENDOR_SPECIFIC_REASON = 3
+    ANI_PARAMS_REQUESTED = 4
+    QOS_SERVICE_REQUEST = 5
+    PCSCF_ADDRESS_UPDATE_IPV4 = 6
+    PCSCF_ADDRESS_UPDATE_IPV6 = 7
+    FLOW_MOBILITY = 8
+
+
+class UpdateNotificationStatus(IntEnum):
+    """Update Notification Acknowledgement status (RFC 7077 §4.2 and those that added to it)."""
+
+    SUCCESS = 0
+    FAILED_TO_UPDATE_SESSION_PARAMETERS = 128
+    MISSING_VENDOR_SPECIFIC_OPTION = 129
+    CANNOT_MEET_QOS_SERVICE_REQUEST = 130
+    REASON_UNSPECIFIED = 131
+    MN_NOT_ATTACHED = 132
+
+
+class IdentifierSubtype(IntEnum):
+    """MN-Identifier subtypes (RFC 4283, RFC 8371)."""
+
+    NAI = 1
+    IPV6_ADDRESS = 2
+    IMSI = 3
+    P_TMSI = 4
+    EUI_48 = 5
+    EUI_64 = 6
+    GUTI = 7
+    DUID = 8
+
+
+class AuthenticationSubtype(IntEnum):
+    """Mobility message authentication option subtypes (RFC 4285 §5)."""
+
+    MN_HA = 1
+    MN_AAA = 2
+
+
+class HandoffIndicator(IntEnum):
+    """Handoff indicator (RFC 5213 §8.4, RFC 7864)."""
+
+    RESERVED = 0
+    ATTACHMENT_OVER_A_NEW_INTERFACE = 1
+    HANDOFF_BETWEEN_TWO_INTERFACES = 2
+    HANDOFF_BETWEEN_MAGS_SAME_INTERFACE = 3
+    HANDOFF_STATE_UNKNOWN = 4
+    HANDOFF_STATE_NOT_CHANGED = 5
+    NEW_INTERFACE_SHARING_PREFIXES = 6
+
+
+class AccessTechnology(IntEnum):
+    """Access technology type (IANA "Access Technology Type Option type values")."""
+
+    RESERVED = 0
+    VIRTUAL = 1
+    PPP = 2
+    IEEE_802_3 = 3
+    IEEE_802_11 = 4
+    IEEE_802_16E = 5
+    GERAN_3GPP = 6
+    UTRAN_3GPP = 7
+    E_UTRAN_3GPP = 8
+    EHRPD_3GPP2 = 9
+    HRPD_3GPP2 = 10
+    ONE_X_RTT_3GPP2 = 11
+    UMB_3GPP2 = 12
+    NB_IOT_3GPP = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Codepoints:
+    """The numbers that draft-00 leaves to IANA, as a deployment may choose them; the defaults are what IANA gave.
+
+    `not_required` (TBA1 of draft-00 §6.2) never got a number above 128; 181 is unassigned and non-standard.
+    """
+
+    gre_key_option: int = OptionType.GRE_KEY
+    not_required: int = 181
+    required: int = Status.GRE_KEY_OPTION_REQUIRED
+    lma_user_plane_address_option: int = OptionType.LMA_USER_PLANE_ADDRESS
+
+
+DEFAULT_CODEPOINTS = Codepoints()
