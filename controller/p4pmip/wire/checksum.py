@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 IPAddress = IPv4Address | IPv6Address
 
 
-def internet_checksum(octets: bytes) -> int:
+def internet_checksum(octets: bytes | bytearray) -> int:
     """The one's complement of the one's complement sum of `octets` as 16-bit words, zero-padded to a whole word.
 
     Over octets that include a right checksum the result is 0.
