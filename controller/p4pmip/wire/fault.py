@@ -34,6 +34,8 @@ class Reason(StrEnum):
     """Part of a packet: nothing of what follows can be decoded."""
     BAD_VALUE = "bad_value"
     """A field of a value that the header does not allow (a hop limit, a hardware type, a magic cookie)."""
+    UNKNOWN_FORMAT = "unknown_format"
+    """Neither a pcap nor a pcapng file, or a link layer nobody here reads."""
     NESTED_TOO_DEEPLY = "nested_too_deeply"
     """More headers or tunnels inside each other than anybody has use for."""
 
