@@ -30,7 +30,7 @@ from p4pmip.wire.numbers import (
 from p4pmip.wire.option_codec import decode_options, encode_options, padding
 from p4pmip.wire.options import Option
 
-__all__ = ["Checksum", "Decoded", "Fault", "Reason", "WireError", "decode", "encode"]
+__all__ = ["Checksum", "Decoded", "Fault", "Reason", "WireError", "decode", "encode", "with_checksum"]
 
 NO_NEXT_HEADER = 59
 _PREFIX = 6
@@ -244,6 +244,11 @@ def encode(
     if len(octets) > _LONGEST:
         raise WireError(type(message).__name__, len(octets), f"the message is longer than {_LONGEST} octets")
     octets[1] = len(octets) // 8 - 1
+    return with_checksum(octets, source, destination)
+
+
+def with_checksum(octets: bytearray, source: IPAddress | None, destination: IPAddress | None) -> bytes:
+    """An encoded Mobility Header, its checksum (0 so far) computed if there are IPv6 addresses to do it with."""
     if source is not None and destination is not None and source.version == 6:
         _U16.pack_into(octets, 4, _checksum(octets, source, destination))
     return bytes(octets)
