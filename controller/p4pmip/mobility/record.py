@@ -1,0 +1,118 @@
+"""What must survive a restart, as rows for the journal: plain values that JSON can hold.
+
+A session is journalled under its session id with every `Install` that changes it (`effects.Install.after`), before the
+answer `installed`. What is not a session comes as an effect of its own (`effects.Journal`):
+
+======== ======================= ==================================================================================
+kind     key                     payload
+======== ======================= ==================================================================================
+session  the session id          `to_record`
+key      the GRE key             {"until": utc seconds}: released, not to be allocated again before that
+stamp    the MN-Identifier, hex  {"timestamp": ..., "until": ...}: last accepted, of a mobile node without a session
+restart  "counter"               {"value": ...}: the restart counter of RFC 5847
+======== ======================= ==================================================================================
+
+A payload of None deletes the row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Address, IPv6Network, ip_address
+from typing import Any, Literal
+
+from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase, Role, Tunnel
+from p4pmip.mobility.endpoint import Endpoint, Path
+from p4pmip.mobility.session import Session, pack, unpack
+
+Kind = Literal["session", "key", "stamp", "restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the journal."""
+
+    kind: Kind
+    key: str
+    payload: Mapping[str, Any] | None
+    """JSON-able; None deletes the row."""
+
+
+def session_record(session: Session) -> Record:
+    """The row of a session."""
+    return Record("session", str(session.session_id), to_record(session))
+
+
+def to_record(session: Session) -> dict[str, Any]:
+    """A session as plain JSON-able values; `from_record` is its inverse."""
+    return {
+        "role": session.role.value,
+        "mn": session.mn.hex(),
+        "realm": session.realm,
+        "session_id": session.session_id,
+        "phase": session.phase.value,
+        "technology": session.technology,
+        "link_layer": session.link_layer.hex(),
+        "link_local": None if session.link_local is None else str(session.link_local),
+        "prefixes": [str(IPv6Network(unpack(prefix))) for prefix in session.prefixes],
+        "ipv4": None if session.ipv4 is None else str(IPv4Interface(unpack(session.ipv4))),
+        "ipv4_router": None if session.ipv4_router is None else str(ip_address(session.ipv4_router)),
+        "tunnel": None
+        if session.tunnel is None
+        else {"local": str(session.tunnel.local), "peer": str(session.tunnel.peer), "udp": session.tunnel.udp},
+        "local": _endpoint_to(session.path.local),
+        "peer": _endpoint_to(session.path.peer),
+        "gre": session.gre.value,
+        "granularity": session.granularity.value,
+        "uplink_key": session.uplink_key,
+        "downlink_key": session.downlink_key,
+        "lifetime": session.lifetime,
+        "expires_utc": session.expires_utc,
+        "timestamp": session.timestamp,
+        "sequence": session.sequence,
+        "access": None if session.access is None else {"link": session.access.link, "mac": session.access.mac.hex()},
+    }
+
+
+def from_record(payload: Mapping[str, Any]) -> Session:
+    """The session of a journalled row.
+
+    Raises:
+        KeyError, ValueError, TypeError: the row was not written by `to_record`.
+    """
+    tunnel, access = payload["tunnel"], payload["access"]
+    ipv4 = None if payload["ipv4"] is None else IPv4Interface(payload["ipv4"])
+    networks = [IPv6Network(prefix) for prefix in payload["prefixes"]]
+    return Session(
+        role=Role(payload["role"]),
+        mn=bytes.fromhex(payload["mn"]),
+        realm=payload["realm"],
+        session_id=payload["session_id"],
+        phase=Phase(payload["phase"]),
+        technology=payload["technology"],
+        link_layer=bytes.fromhex(payload["link_layer"]),
+        link_local=None if payload["link_local"] is None else IPv6Address(payload["link_local"]),
+        prefixes=tuple(pack(int(network.network_address), network.prefixlen) for network in networks),
+        ipv4=None if ipv4 is None else pack(int(ipv4.ip), ipv4.network.prefixlen),
+        ipv4_router=None if payload["ipv4_router"] is None else int(ip_address(payload["ipv4_router"])),
+        tunnel=None
+        if tunnel is None
+        else Tunnel(ip_address(tunnel["local"]), ip_address(tunnel["peer"]), tunnel["udp"]),
+        path=Path(_endpoint_from(payload["local"]), _endpoint_from(payload["peer"])),
+        gre=Gre(payload["gre"]),
+        granularity=Granularity(payload["granularity"]),
+        uplink_key=payload["uplink_key"],
+        downlink_key=payload["downlink_key"],
+        lifetime=payload["lifetime"],
+        expires_utc=payload["expires_utc"],
+        timestamp=payload["timestamp"],
+        sequence=payload["sequence"],
+        access=None if access is None else AccessLink(access["link"], bytes.fromhex(access["mac"])),
+    )
+
+
+def _endpoint_to(endpoint: Endpoint) -> dict[str, Any]:
+    return {"address": str(endpoint.address), "port": endpoint.port}
+
+
+def _endpoint_from(payload: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(ip_address(payload["address"]), payload["port"])
