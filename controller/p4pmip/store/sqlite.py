@@ -1,0 +1,206 @@
+"""The journal as one SQLite file: write-ahead log, synchronised on every commit, held by one process.
+
+A record carries the CRC-32 of its payload, since SQLite's own integrity check sees the shape of the file but not the
+values in it.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from p4pmip.store.error import JournalError, JournalReason
+from p4pmip.store.journal import Change, Forget, Record
+
+_APPLICATION_ID = 0x50344D50
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE record (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    UNIQUE (kind, key)
+) STRICT;
+CREATE TABLE journal (node TEXT NOT NULL, restart_counter INTEGER NOT NULL) STRICT;
+"""
+_PUT = """
+INSERT INTO record (kind, key, payload, crc) VALUES (?, ?, ?, ?)
+ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, crc = excluded.crc
+"""
+_FORGET = "DELETE FROM record WHERE kind = ? AND key = ?"
+
+_REASONS = {
+    sqlite3.SQLITE_FULL: JournalReason.DISK_FULL,
+    sqlite3.SQLITE_READONLY: JournalReason.READ_ONLY,
+    sqlite3.SQLITE_CORRUPT: JournalReason.CORRUPT,
+    sqlite3.SQLITE_NOTADB: JournalReason.CORRUPT,
+    sqlite3.SQLITE_BUSY: JournalReason.LOCKED,
+}
+
+
+class SqliteJournal:
+    """A `Journal` in the file `path`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, restart_counter: int) -> None:
+        self._path = path
+        self._connection = connection
+        self._restart_counter = restart_counter
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, node: str, first_restart_counter: int = 0) -> Self:
+        """Open the journal of `node`, made with mode 0600 where there is none.
+
+        Args:
+            path: The SQLite file; its directory must be there.
+            node: Whose journal it is.
+            first_restart_counter: The restart counter of a new journal: above any that this node had before, as the
+                time in seconds is, since a node whose journal is gone has lost its bindings (RFC 5847 §3.4).
+
+        Raises:
+            JournalError: It cannot be used, or is corrupt.
+        """
+        with _named_errors(path):
+            _make_private(path)
+            connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+            try:
+                return cls(path, connection, _prepare(path, connection, node, first_restart_counter))
+            except BaseException:
+                connection.close()
+                raise
+
+    @property
+    def restart_counter(self) -> int:
+        """See `Journal`."""
+        return self._restart_counter
+
+    def commit(self, changes: Iterable[Change]) -> None:
+        """See `Journal`."""
+        statements = [_statement(change) for change in changes]
+        if not statements:
+            return
+        with self._transaction() as connection:
+            for statement, parameters in statements:
+                connection.execute(statement, parameters)
+
+    def load(self) -> Iterator[Record]:
+        """See `Journal`."""
+        with self._lock, _named_errors(self._path):
+            rows = self._connection.execute("SELECT kind, key, payload, crc FROM record ORDER BY number").fetchall()
+        for kind, key, payload, crc in rows:
+            if zlib.crc32(payload.encode()) != crc:
+                raise JournalError(self._path, JournalReason.CORRUPT, f"record {kind}/{key} fails its checksum")
+            yield Record(kind, key, json.loads(payload))
+
+    def clear(self) -> None:
+        """See `Journal`."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM record")
+            connection.execute("UPDATE journal SET restart_counter = ?", (self._restart_counter + 1,))
+        self._restart_counter += 1
+
+    def close(self) -> None:
+        """See `Journal`."""
+        with self._lock, _named_errors(self._path):
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _named_errors(self._path), _all_or_nothing(self._connection):
+            yield self._connection
+
+
+def _statement(change: Change) -> tuple[str, tuple[str | int, ...]]:
+    match change:
+        case Record(kind, key, payload):
+            text = json.dumps(payload, separators=(",", ":"), sort_keys=True)
+            return _PUT, (kind, key, text, zlib.crc32(text.encode()))
+        case Forget(kind, key):
+            return _FORGET, (kind, key)
+
+
+def _make_private(path: Path) -> None:
+    """Let only the owner read the file: it names mobile nodes and holds keys. SQLite gives its log the same mode."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = JournalReason.READ_ONLY if isinstance(error, PermissionError) else JournalReason.IO_ERROR
+        raise JournalError(path, reason, error.strerror or str(error)) from error
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)  # the name of a new file must survive a loss of power as its content does
+    finally:
+        os.close(directory)
+
+
+def _prepare(path: Path, connection: sqlite3.Connection, node: str, first_restart_counter: int) -> int:
+    """Take hold of the file, check it, and give it its tables if it is new; returns the restart counter."""
+    # One process at a time, and so no shared memory file beside the log.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    with _all_or_nothing(connection):
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            _create(connection, node, first_restart_counter)
+        _check(path, connection)
+        owner, restart_counter = connection.execute("SELECT node, restart_counter FROM journal").fetchone()
+        if owner != node:
+            raise JournalError(path, JournalReason.WRONG_NODE, f"it is the journal of {owner}, not of {node}")
+        # A write that changes nothing: a file that cannot be written to is found now, not at the first binding.
+        connection.execute("UPDATE journal SET restart_counter = restart_counter")
+    return int(restart_counter)
+
+
+def _create(connection: sqlite3.Connection, node: str, first_restart_counter: int) -> None:
+    for statement in _SCHEMA.split(";"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO journal VALUES (?, ?)", (node, first_restart_counter))
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise JournalError(path, JournalReason.CORRUPT, " ".join(found.split()))
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if (application, version) != (_APPLICATION_ID, _VERSION):
+        problem = f"not a journal of version {_VERSION}: application id {application:#x}, version {version}"
+        raise JournalError(path, JournalReason.WRONG_FORMAT, problem)
+
+
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # what went wrong may have rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        raise JournalError(path, JournalReason.CLOSED, str(error)) from error
+    except sqlite3.Error as error:
+        # The low octet is the primary result code (SQLite's "extended result codes").
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        raise JournalError(path, _REASONS.get(code, JournalReason.IO_ERROR), str(error)) from error
