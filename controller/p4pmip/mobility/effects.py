@@ -60,7 +60,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Advertise:
-    """MAG: serve the mobile node now: Router Advertisements with its prefixes, DHCP with its address (RFC 5213 §6.9.2)."""
+    """MAG: serve the mobile node now: RAs with its prefixes, DHCP with its address (RFC 5213 §6.9.2)."""
 
     session: Session
     lifetime: float
