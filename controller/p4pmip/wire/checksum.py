@@ -1,4 +1,4 @@
-"""The Internet checksum (RFC 1071) and the pseudo-headers that go into it."""
+"""The Internet checksum (RFC 1071) with and without a pseudo-header."""
 
 from ipaddress import IPv4Address, IPv6Address
 
@@ -17,8 +17,13 @@ def internet_checksum(octets: bytes | bytearray) -> int:
     return -number % 0xFFFF if number else 0xFFFF
 
 
-def pseudo_header(source: IPAddress, destination: IPAddress, length: int, protocol: int) -> bytes:
-    """What TCP, UDP, ICMPv6 and the Mobility Header put before themselves (RFC 8200 §8.1, RFC 768)."""
-    if source.version == 4:
-        return source.packed + destination.packed + bytes((0, protocol)) + length.to_bytes(2, "big")
-    return source.packed + destination.packed + length.to_bytes(4, "big") + bytes((0, 0, 0, protocol))
+def transport_checksum(octets: bytes | bytearray, source: IPAddress, destination: IPAddress, protocol: int) -> int:
+    """The checksum of `octets` with the pseudo-header that UDP, ICMPv6 and the Mobility Header put before themselves.
+
+    RFC 8200 §8.1 and RFC 768: both addresses, the length and the protocol. The sum is the same for IPv4 and IPv6.
+    """
+    size = len(octets)
+    number = int.from_bytes(octets, "big")
+    if size % 2:
+        number <<= 8
+    return -(number + int(source) + int(destination) + size + protocol) % 0xFFFF

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv6Address
 
-from p4pmip.wire.checksum import internet_checksum, pseudo_header
+from p4pmip.wire.checksum import transport_checksum
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Fault, Reason
 from p4pmip.wire.neighbor_option import (
@@ -160,11 +160,7 @@ def decode(
     """Take a message apart; with both addresses its checksum is verified."""
     if len(octets) < 4:
         return Fault(len(octets), Reason.TRUNCATED)
-    if (
-        source is not None
-        and destination is not None
-        and internet_checksum(pseudo_header(source, destination, len(octets), _PROTOCOL) + octets)
-    ):
+    if source is not None and destination is not None and transport_checksum(octets, source, destination, _PROTOCOL):
         return Fault(2, Reason.BAD_CHECKSUM)
     kind, code = octets[0], octets[1]
     needed = _MINIMUM_SIZE.get(kind, 4)
@@ -238,7 +234,7 @@ def encode(message: Icmpv6Message, source: IPv6Address, destination: IPv6Address
         octets = bytearray(struct.pack(">BBxx", kind, code) + body)
     except struct.error as error:
         raise WireError(type(message).__name__, message, f"does not fit the wire ({error})") from error
-    checksum = internet_checksum(pseudo_header(source, destination, len(octets), _PROTOCOL) + octets)
+    checksum = transport_checksum(octets, source, destination, _PROTOCOL)
     struct.pack_into(">H", octets, 2, checksum)
     return bytes(octets)
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, Self
 
-from p4pmip.wire.checksum import IPAddress, internet_checksum, pseudo_header
+from p4pmip.wire.checksum import IPAddress, internet_checksum
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Fault, Reason
 
@@ -18,7 +18,6 @@ __all__ = [
     "Upper",
     "decode_ip",
     "internet_checksum",
-    "pseudo_header",
     "upper_layer",
 ]
 

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from p4pmip.wire import message as m
-from p4pmip.wire.checksum import IPAddress, internet_checksum, pseudo_header
+from p4pmip.wire.checksum import IPAddress, transport_checksum
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Fault, Reason
 from p4pmip.wire.numbers import (
@@ -250,17 +250,14 @@ def encode(
 def with_checksum(octets: bytearray, source: IPAddress | None, destination: IPAddress | None) -> bytes:
     """An encoded Mobility Header, its checksum (0 so far) computed if there are IPv6 addresses to do it with."""
     if source is not None and destination is not None and source.version == 6:
-        _U16.pack_into(octets, 4, _checksum(octets, source, destination))
+        _U16.pack_into(octets, 4, transport_checksum(octets, source, destination, MOBILITY_HEADER_PROTOCOL))
     return bytes(octets)
-
-
-def _checksum(octets: bytes | bytearray, source: IPAddress, destination: IPAddress) -> int:
-    return internet_checksum(pseudo_header(source, destination, len(octets), MOBILITY_HEADER_PROTOCOL) + octets)
 
 
 def _verify(octets: bytes, source: IPAddress | None, destination: IPAddress | None) -> Checksum:
     if source is not None and destination is not None and source.version == 6:
-        return Checksum.BAD if _checksum(octets, source, destination) else Checksum.OK
+        bad = transport_checksum(octets, source, destination, MOBILITY_HEADER_PROTOCOL)
+        return Checksum.BAD if bad else Checksum.OK
     return Checksum.UNCHECKED if octets[4] or octets[5] else Checksum.ZERO
 
 

@@ -383,10 +383,10 @@ class Codepoints:
     `not_required` (TBA1 of draft-00 §6.2) never got a number above 128; 181 is unassigned and non-standard.
     """
 
-    gre_key_option: int = OptionType.GRE_KEY
+    gre_key_option: int = int(OptionType.GRE_KEY)
     not_required: int = 181
-    required: int = Status.GRE_KEY_OPTION_REQUIRED
-    lma_user_plane_address_option: int = OptionType.LMA_USER_PLANE_ADDRESS
+    required: int = int(Status.GRE_KEY_OPTION_REQUIRED)
+    lma_user_plane_address_option: int = int(OptionType.LMA_USER_PLANE_ADDRESS)
 
 
 DEFAULT_CODEPOINTS = Codepoints()

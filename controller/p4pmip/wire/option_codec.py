@@ -22,6 +22,9 @@ Writer = Callable[[Any], bytes]
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
+# Plain integers: looking an enumeration's member up costs as much as reading an option.
+_PAD1 = int(OptionType.PAD1)
+_PADN = int(OptionType.PADN)
 _ANY = (1, 0)
 _BY_SIZE = (0, 0)
 """An alignment that depends on the option's length."""
@@ -314,20 +317,20 @@ def decode_options(
     A malformed option is skipped and reported; one that reaches beyond the end is reported and ends the walk.
     """
     readers = _tables(codepoints)[0]
+    gre_key, gre_key_seen = codepoints.gre_key_option, False
     end = len(octets)
     found: list[o.Option] = []
     offsets: list[int] = []
-    gre_key_seen = False
     while position < end:
         kind = octets[position]
-        if kind == OptionType.PAD1:
+        if kind == _PAD1:
             position += 1
             continue
         at = position + 2
         if at > end or (following := at + octets[position + 1]) > end:
             faults.append(Fault(position, Reason.OPTION_TRUNCATED))
             break
-        if kind != OptionType.PADN:
+        if kind != _PADN:
             reader = readers.get(kind)
             option = (
                 o.UnknownOption(kind, octets[at:following]) if reader is None else reader(octets, at, following - at)
@@ -335,7 +338,7 @@ def decode_options(
             if isinstance(option, Reason):
                 faults.append(Fault(position, option))
             else:
-                if isinstance(option, o.GreKey):
+                if kind == gre_key:
                     if gre_key_seen:
                         faults.append(Fault(position, Reason.DUPLICATE_OPTION))
                     gre_key_seen = True
@@ -365,7 +368,8 @@ def encode_options(message: bytearray, options: tuple[o.Option, ...], codepoints
             gap = (phase - len(message)) % step
             if gap:
                 message += padding(gap)
-            message += bytes((kind, len(data)))
+            message.append(kind)
+            message.append(len(data))
             message += data
         except (ValueError, struct.error) as error:
             raise WireError(type(option).__name__, option, f"does not fit the wire ({error})") from error

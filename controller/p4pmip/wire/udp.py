@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import Self
 
-from p4pmip.wire.checksum import IPAddress, internet_checksum, pseudo_header
+from p4pmip.wire.checksum import IPAddress, transport_checksum
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Fault, Reason
 
@@ -33,7 +33,7 @@ class Udp:
             return Fault(4, Reason.TRUNCATED)
         if source is not None and destination is not None:
             if checksum:
-                good = not internet_checksum(pseudo_header(source, destination, length, _PROTOCOL) + octets[:length])
+                good = not transport_checksum(octets[:length], source, destination, _PROTOCOL)
             else:
                 good = source.version == 4
             if not good:
@@ -51,6 +51,6 @@ class Udp:
             octets = bytearray(struct.pack(">HHHH", self.source_port, self.destination_port, length, 0) + self.payload)
         except struct.error as error:
             raise WireError("Udp", self, f"does not fit the wire ({error})") from error
-        checksum = internet_checksum(pseudo_header(source, destination, length, _PROTOCOL) + octets)
+        checksum = transport_checksum(octets, source, destination, _PROTOCOL)
         struct.pack_into(">H", octets, 6, checksum or 0xFFFF)
         return bytes(octets)
