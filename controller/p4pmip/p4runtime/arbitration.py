@@ -1,4 +1,4 @@
-"""Who may write to a target, as a state machine without I/O (P4Runtime v1 §"Client Arbitration and Controller Replication").
+"""Who may write to a target, as a state machine without I/O (P4Runtime v1 §"Client Arbitration").
 
 The rules that keep two controllers from fighting:
 
@@ -64,7 +64,7 @@ Effect = Connect | Arbitrate | Prepare | Suspend
 
 
 def time_based_election_id(utc: float) -> int:
-    """An election id from the time in seconds: microseconds in the upper of 128 bits, so that the next id is still ours."""
+    """An election id from the time in seconds: its microseconds, with room below for the next ids."""
     return int(utc * 1_000_000) << 32
 
 

@@ -31,7 +31,7 @@ _LOST = frozenset((code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED, code_pb2.CA
 """Codes of a whole request that say nothing about its updates: they are not sent again in smaller requests."""
 
 _INSERT, _MODIFY, _DELETE = Operation.INSERT, Operation.MODIFY, Operation.DELETE
-_MERGED = {
+_MERGED: Mapping[tuple[Operation | None, Operation | None], Operation] = {
     (_INSERT, _MODIFY): _INSERT,
     (_MODIFY, _MODIFY): _MODIFY,
     (_MODIFY, _DELETE): _DELETE,
@@ -124,9 +124,9 @@ class WriteQueue:
         """Updates that are not finished, those merged into others not counted."""
         return len(self._last)
 
-    def pending(self, key: EntryKey) -> bool:
-        """An update of the key is not finished."""
-        return key in self._last
+    def keys(self) -> set[EntryKey]:
+        """The keys of updates that are not finished."""
+        return set(self._last)
 
     def submit(
         self, phases: Iterable[Iterable[Update]], relies_on: Iterable[EntryKey] = (), *, lenient: bool = False

@@ -113,7 +113,9 @@ class Client:
         )
         decode = p4runtime_pb2.GetForwardingPipelineConfigResponse.FromString
         try:
-            response = await self._call("GetForwardingPipelineConfig", request, decode, SHORT)
+            response: p4runtime_pb2.GetForwardingPipelineConfigResponse = await self._call(
+                "GetForwardingPipelineConfig", request, decode, SHORT
+            )
         except TargetError as error:
             # BMv2, Stratum: "No forwarding pipeline config set"
             if error.cause.code == code_pb2.FAILED_PRECONDITION:
@@ -124,7 +126,8 @@ class Client:
     async def capabilities(self) -> str:
         """The P4Runtime version that the target announces."""
         decode = p4runtime_pb2.CapabilitiesResponse.FromString
-        response = await self._call("Capabilities", p4runtime_pb2.CapabilitiesRequest(), decode, SHORT)
+        request = p4runtime_pb2.CapabilitiesRequest()
+        response: p4runtime_pb2.CapabilitiesResponse = await self._call("Capabilities", request, decode, SHORT)
         return response.p4runtime_api_version
 
     async def _call(self, method: str, request: Message, decode: Callable[[bytes], Any], seconds: float) -> Any:

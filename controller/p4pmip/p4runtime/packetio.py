@@ -47,7 +47,7 @@ class PacketCodec:
         )
 
     def encode(self, payload: bytes, fields: Mapping[str, int]) -> p4runtime_pb2.PacketOut:
-        """Every field of the `packet_out` header, 0 where not given; P4pmipError for one that is unknown or too wide."""
+        """With every field of the header, 0 where not given; P4pmipError for an unknown one or one that is too wide."""
         for name, value in fields.items():
             if name not in self._out:
                 raise P4pmipError(f"packet_out.{name}", value, "no such field", self._out)

@@ -1,4 +1,4 @@
-"""The pipeline configuration that targets should run: P4Info and compiled program, with a cookie that tells them apart."""
+"""The pipeline configuration that targets should run: P4Info, compiled program and a cookie that tells them apart."""
 
 import hashlib
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Pipeline:
     schema: Schema = field(init=False)
     codec: Codec = field(init=False)
     cookie: int = field(init=False)
-    """64 bits over P4Info and program, never 0 (P4Runtime v1 §"ForwardingPipelineConfig": equal cookie, equal pipeline)."""
+    """64 bits over P4Info and program, never 0: with an equal cookie a target runs an equal pipeline."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", compile_schema(self.p4info))

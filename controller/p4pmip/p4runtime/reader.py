@@ -44,7 +44,7 @@ class Reader:
         self._codec = pipeline.codec
 
     async def rows(self, table: str, *, counters: bool = False) -> AsyncIterator[TableRow]:
-        """Every entry of a table, without its default action; with `counters`, their direct counters in the same read."""
+        """Every entry of a table but its default; with `counters`, their direct counters in the same read."""
         info = self._schema.table(table)
         request = p4runtime_pb2.ReadRequest()
         wanted = request.entities.add().table_entry

@@ -16,12 +16,17 @@ from p4pmip.errors import P4pmipError
 from p4pmip.p4runtime.quirks import Quirks
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2, status_pb2
 
-_NAMES = {value: name.lower() for name, value in code_pb2.Code.items()}
+_NAMES: dict[int, str] = {value: name.lower() for name, value in code_pb2.Code.items()}
 
 
 def code_name(code: int) -> str:
     """A google.rpc.Code in lower case, such as `not_found`."""
     return _NAMES.get(code, f"code_{code}")
+
+
+def matches(pattern: str, message: str) -> bool:
+    """The message is of the kind that a quirk's pattern describes (an empty pattern describes none)."""
+    return bool(pattern) and re.search(pattern, message, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,7 @@ class Problem:
 
     def reason(self, quirks: Quirks) -> str:
         """A stable name: `table_full`, or that of the code."""
-        full = quirks.table_full and re.search(quirks.table_full, self.message, re.IGNORECASE)
-        if self.code == code_pb2.RESOURCE_EXHAUSTED or full:
+        if self.code == code_pb2.RESOURCE_EXHAUSTED or matches(quirks.table_full, self.message):
             return "table_full"
         return code_name(self.code)
 

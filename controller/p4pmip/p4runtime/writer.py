@@ -1,0 +1,209 @@
+"""Writing to a target: many callers, few requests in flight, every refusal back to who asked."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from p4pmip.errors import P4pmipError
+from p4pmip.forwarding.entry import EntryKey
+from p4pmip.forwarding.update import Update
+from p4pmip.p4runtime import wirecode
+from p4pmip.p4runtime.batching import Job, Op, Refusal, WriteQueue
+from p4pmip.p4runtime.client import Client
+from p4pmip.p4runtime.codec import Codec
+from p4pmip.p4runtime.status import Problem
+from p4pmip.p4runtime.stubs import code_pb2
+
+Phases = Iterable[Iterable[Update]]
+"""Each phase is sent after the one before was acknowledged."""
+
+
+class WriteRefused(P4pmipError):
+    """Not every update of a job took effect; those that did are still in the target.
+
+    Attributes:
+        place: The target.
+        refusals: The updates at fault, with what the target said of each.
+        reason: A stable name for the first: `table_full`, `not_found`, `unavailable` …
+    """
+
+    def __init__(self, target: str, refusals: Iterable[Refusal], reason: str) -> None:
+        self.refusals = tuple(refusals)
+        self.reason = reason
+        first = self.refusals[0]
+        others = f" (and {len(self.refusals) - 1} more)" if len(self.refusals) > 1 else ""
+        operation, entry = first.update
+        super().__init__(target, f"{operation.name} {entry.table}", f"refused: {first.problem}{others}")
+
+
+class Writer:
+    """Applies jobs to one target.
+
+    It is *closed* while the session may not write (jobs are refused at once), *holding* while the session compares
+    what the target has (jobs wait, and are made lenient since they were asked for against an unknown state), and
+    *open* otherwise.
+    """
+
+    def __init__(self, client: Client, codec: Codec, lost: Callable[[Problem], None], role: str = "") -> None:
+        self._client = client
+        self._target = client.target
+        self._role = role
+        self._lost = lost
+        self._closed: Problem | None = Problem(code_pb2.UNAVAILABLE, "not connected")
+        self._holding = False
+        self._held: list[tuple[Phases, tuple[EntryKey, ...], asyncio.Future[None]]] = []
+        self._epoch = 0
+        self._in_flight = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pump_due = False
+        self._touched: list[set[EntryKey]] = []
+        self.election_id = 0
+        self.queue = WriteQueue(codec, self._target.quirks)
+        self.counters: Counter[str] = Counter()
+        """`requests`, `updates`, `refused`, and what the queue counts."""
+
+    # --- for callers ----------------------------------------------------------------------------------
+
+    async def apply(
+        self, phases: Phases, *, relies_on: Iterable[EntryKey] = (), lenient: bool = False, at_once: bool = False
+    ) -> None:
+        """Write phases of updates; returns when every one is acknowledged.
+
+        `relies_on` are keys of entries that are not among the updates but must be in the target (shared parents
+        another job may still be writing). `lenient` makes it so whatever the target holds. `at_once` also while
+        holding: for what compares.
+
+        Raises:
+            WriteRefused: some updates did not take effect.
+            P4pmipError: an update does not fit the P4Info; nothing was sent.
+        """
+        await self.submit(phases, relies_on=relies_on, lenient=lenient, at_once=at_once)
+
+    def submit(
+        self, phases: Phases, *, relies_on: Iterable[EntryKey] = (), lenient: bool = False, at_once: bool = False
+    ) -> asyncio.Future[None]:
+        """Like `apply`, but the job is in the queue when this returns; the future has the outcome."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._touched or (self._holding and not at_once):
+            phases = [list(phase) for phase in phases]
+            if not at_once:
+                for touched in self._touched:
+                    touched.update(update.entry.key for phase in phases for update in phase)
+        if self._closed is not None:
+            updates = [update for phase in phases for update in phase]
+            if updates:
+                future.set_exception(self._refused([Refusal(update, self._closed) for update in updates]))
+            else:
+                future.set_result(None)
+        elif self._holding and not at_once:
+            self._held.append((phases, tuple(relies_on), future))
+        else:
+            self._start(self.queue.submit(phases, relies_on, lenient=lenient), future)
+        return future
+
+    @contextmanager
+    def watch(self) -> Iterator[set[EntryKey]]:
+        """The keys whose entries may change while it lasts, those on their way included."""
+        touched = self.queue.keys()
+        touched.update(update.entry.key for phases, _, _ in self._held for phase in phases for update in phase)
+        self._touched.append(touched)
+        try:
+            yield touched
+        finally:
+            self._touched = [other for other in self._touched if other is not touched]
+
+    @property
+    def closed(self) -> bool:
+        """The session may not write."""
+        return self._closed is not None
+
+    # --- for the session ------------------------------------------------------------------------------
+
+    def hold(self, election_id: int, codec: Codec) -> None:
+        """We are primary with this election id; what the target holds is being compared."""
+        self.election_id = election_id
+        self.queue = WriteQueue(codec, self._target.quirks)
+        self._closed, self._holding = None, True
+
+    def open(self) -> None:
+        """What the target holds is known: held jobs leave."""
+        held, self._held, self._holding = self._held, [], False
+        for phases, relies_on, future in held:
+            if not future.done():
+                try:
+                    self._start(self.queue.submit(phases, relies_on, lenient=True), future)
+                except P4pmipError as error:
+                    future.set_exception(error)
+
+    def close(self, problem: Problem) -> None:
+        """Writing is over: everything that was not acknowledged is refused."""
+        self._closed, self._holding = problem, False
+        self._epoch += 1
+        self._in_flight = 0
+        self.queue.suspend(problem)
+        held, self._held = self._held, []
+        for phases, _, future in held:
+            refusals = [Refusal(update, problem) for phase in phases for update in phase]
+            if refusals and not future.done():
+                future.set_exception(self._refused(refusals))
+
+    async def drain(self) -> None:
+        """Wait until no request is on its way any more."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- requests -------------------------------------------------------------------------------------
+
+    def _start(self, job: Job, future: asyncio.Future[None]) -> None:
+        def done(job: Job) -> None:
+            if future.done():
+                return
+            if job.refusals:
+                self.counters["refused"] += len(job.refusals)
+                future.set_exception(self._refused(job.refusals))
+            else:
+                future.set_result(None)
+
+        if job.done:
+            done(job)
+            return
+        job.result = done
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Send once the event loop has run what is ready now: callers of the same moment share a request."""
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        while self._in_flight < self._target.quirks.in_flight and (batch := self.queue.next_batch()):
+            self._in_flight += 1
+            octets = wirecode.write_request(
+                self._target.device_id, self.election_id, self._role, self.queue.encode(batch)
+            )
+            task = asyncio.get_running_loop().create_task(self._send(batch, octets, self._epoch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, batch: list[Op], octets: bytes, epoch: int) -> None:
+        self.counters["requests"] += 1
+        self.counters["updates"] += len(batch)
+        problem = await self._client.write(octets)
+        if epoch != self._epoch:
+            return
+        self._in_flight -= 1
+        self.queue.answered(batch, problem)
+        if problem is not None and not problem.updates and problem.whole.code in _LOST:
+            # Whether the updates took effect is not known: only a new comparison can tell.
+            self._lost(problem.whole)
+            return
+        self._pump()
+
+    def _refused(self, refusals: list[Refusal]) -> WriteRefused:
+        return WriteRefused(self._target.label, refusals, refusals[0].problem.reason(self._target.quirks))
+
+
+_LOST = frozenset((code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED, code_pb2.CANCELLED))
