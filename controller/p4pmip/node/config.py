@@ -67,7 +67,7 @@ class Realm(Section):
     prefix_pool: IPv6Network | None = Field(None, description="home network prefixes are cut from here")
     prefix_length: int = Field(64, ge=1, le=64, description="length of one home network prefix")
     dns: tuple[IPAddress, ...] = Field((), description="recursive name servers told to the mobile nodes")
-    gre: GrePolicy = Field(default_factory=GrePolicy, description="policy of sessions of this realm")
+    gre: GrePolicy = Field(GrePolicy(wanted="key", required=False), description="policy of sessions of this realm")
     keys: Literal["session", "realm"] = Field("session", description="what one pair of GRE keys stands for")
 
     @model_validator(mode="after")
@@ -353,7 +353,8 @@ def _doubles(config: Config) -> Iterator[str]:
             for which, realm in ((name, mine), (other, theirs)):
                 if config.overlapping(which) and realm.gre.wanted != "key":
                     yield (
-                        f"realms.{which}.gre.wanted: overlapping ipv4_pool needs keys: {realm.gre.wanted!r} (valid: key)"
+                        f"realms.{which}.gre.wanted: an overlapping ipv4_pool needs keys: "
+                        f"{realm.gre.wanted!r} (valid: key)"
                     )
 
 

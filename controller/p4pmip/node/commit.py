@@ -1,0 +1,71 @@
+"""Group commit: everything asked for while one commit runs goes into the next one.
+
+The journal blocks on the disk, so it runs in a thread of its own; one fsync then serves every binding that changed
+meanwhile. The order of changes is the order in which they were asked for.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from p4pmip.mobility.record import Record as Row
+from p4pmip.store.error import JournalError
+from p4pmip.store.journal import Change, Forget, Journal, Record
+
+
+def change(row: Row) -> Change:
+    """A row of `mobility` as the journal takes it."""
+    return Forget(row.kind, row.key) if row.payload is None else Record(row.kind, row.key, dict(row.payload))
+
+
+class GroupCommit:
+    """Commits changes to one journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._waiting: list[tuple[Sequence[Change], asyncio.Future[None]]] = []
+        self._running: asyncio.Task[None] | None = None
+        self.counters: Counter[str] = Counter()
+        """`commits`, `changes`, `refused`."""
+
+    def submit(self, changes: Sequence[Change]) -> asyncio.Future[None]:
+        """Ask for changes; the future has a `JournalError` if they were not made, nothing if they were."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((changes, future))
+        if self._running is None:
+            self._running = loop.create_task(self._run())
+        return future
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                changes = [one for some, _ in group for one in some]
+                error: JournalError | None = None
+                try:
+                    await loop.run_in_executor(self._thread, self._journal.commit, changes)
+                    self.counters["commits"] += 1
+                    self.counters["changes"] += len(changes)
+                except JournalError as refused:
+                    error = refused
+                    self.counters["refused"] += 1
+                for _, future in group:
+                    if future.done():
+                        continue
+                    if error is None:
+                        future.set_result(None)
+                    else:
+                        future.set_exception(error)
+        finally:
+            self._running = None
+
+    async def close(self) -> None:
+        """Finish what was asked for and let go of the journal."""
+        while self._running is not None:
+            await self._running
+        self._thread.shutdown()
+        self._journal.close()
