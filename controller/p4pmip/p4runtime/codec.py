@@ -58,12 +58,12 @@ class Codec:
                 if value > limit:
                     raise KeyError
                 action.append(encode(value))
-            if len(action) <= len(params):
+            if len(dict(entry.params)) != len(params):
                 raise KeyError
             parts.append(wirecode.table_action(b"".join(action)))
         except (KeyError, IndexError, OverflowError, AttributeError, TypeError):
             raise self.fault(entry) from None
-        if prioritised or entry.priority or len(entry.match) != len(fields):
+        if prioritised or entry.priority or len(dict(entry.match)) != len(fields):
             if fault := self._match_fault(entry, self.schema.tables[entry.table]):
                 raise fault
             parts.append(wirecode.priority(entry.priority))
@@ -127,6 +127,8 @@ class Codec:
             return fault
         if entry.action not in table.actions:
             return P4pmipError(f"{table.name} action", entry.action, "no such action", table.actions)
+        if entry.action not in table.entry_actions:
+            return P4pmipError(f"{table.name} action", entry.action, "for the default entry only", table.entry_actions)
         return _action_fault(entry, table.actions[entry.action]) or P4pmipError(table.name, entry, "cannot be encoded")
 
     def _match_fault(self, entry: Entry, table: Table) -> P4pmipError | None:

@@ -7,6 +7,7 @@ and, where `desired` is given, the entries are reconciled before the session is 
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -84,6 +85,8 @@ class Session:
         self._order = order
         self.writer = Writer(self._client, pipeline.codec, self._uncertain, options.role)
         self.packet_queue = PacketQueue(options.importance)
+        self.drift: Counter[str] = Counter()
+        """What comparisons found since the session began (`Reconciler.counters`)."""
         self._use(pipeline)
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -98,11 +101,9 @@ class Session:
         self.pipeline = pipeline
         self.reader = Reader(self._client, pipeline)
         self._packets = PacketCodec(pipeline.schema)
-        counters = self.reconciler.counters if hasattr(self, "reconciler") else None
         tables = tuple(name for name in self._ours.schema.tables if name in pipeline.schema.tables)
-        self.reconciler = Reconciler(self.reader, self.writer, pipeline, self._desired or (dict), tables, self._order)
-        if counters is not None:
-            self.reconciler.counters = counters
+        desired = self._desired or (dict)
+        self.reconciler = Reconciler(self.reader, self.writer, pipeline, desired, tables, self._order, self.drift)
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -113,7 +114,7 @@ class Session:
         pipeline: Pipeline,
         options: Options = Options(),
         *,
-        timeout: float = 10.0,
+        timeout: float = 10.0,  # noqa: ASYNC109
         **more: Any,
     ) -> "Session":
         """A session that is ready to write. TargetError after `timeout` seconds without."""
@@ -269,7 +270,8 @@ class Session:
             task.cancel()
 
     async def _stream(self) -> None:
-        code, message = code_pb2.UNAVAILABLE, "stream ended"
+        code: int = code_pb2.UNAVAILABLE
+        message = "stream ended"
         self._call = call = self._client.stream()
         try:
             await call.wait_for_connection()
