@@ -72,31 +72,29 @@ class Job:
 class Op:
     """One update on its way."""
 
-    __slots__ = (
-        "attempts", "dependants", "entry", "key", "octets", "operation", "owners", "predecessor", "queued",
-        "released", "replacing", "successor", "withdrawn",
-    )  # fmt: skip
+    # Defaults stand in the class: in a storm most updates never have anything else.
+    dependants: list[Job] | None = None
+    """Jobs that rely on it."""
+    predecessor: "Op | None" = None
+    """The unfinished update of the key just before this one."""
+    successor: "Op | None" = None
+    attempts = 0
+    released = False
+    """The phase's turn has come."""
+    queued = False
+    """Waits to be sent, so it can still be changed."""
+    withdrawn: Problem | None = None
+    replacing = False
+    """A MODIFY that is done as DELETE and INSERT, of which the DELETE is not acknowledged yet."""
 
-    def __init__(self, job: Job, update: Update, octets: bytes) -> None:
+    def __init__(self, job: Job, update: Update, key: bytes, octets: bytes) -> None:
         self.operation: Operation | None = update[0]
         """None: merged away."""
-        self.entry = entry = update[1]
-        self.key = entry.key
+        self.entry = update[1]
+        self.key = key
         self.octets = octets
         """The TableEntry."""
         self.owners: tuple[tuple[Job, Update], ...] = ((job, update),)
-        self.dependants: list[Job] | None = None
-        self.predecessor: Op | None = None
-        """The unfinished update of the key just before this one."""
-        self.successor: Op | None = None
-        self.attempts = 0
-        self.released = False
-        """The phase's turn has come."""
-        self.queued = False
-        """Waits to be sent, so it can still be changed."""
-        self.withdrawn: Problem | None = None
-        self.replacing = False
-        """A MODIFY that is done as DELETE and INSERT, of which the DELETE is not acknowledged yet."""
 
     @property
     def lenient(self) -> bool:
@@ -110,12 +108,12 @@ class WriteQueue:
     def __init__(self, codec: Codec, quirks: Quirks) -> None:
         self._codec = codec
         self._quirks = quirks
-        self._last: dict[EntryKey, Op] = {}
+        self._last: dict[bytes, Op] = {}
         """The youngest unfinished update of each key."""
         self._groups: deque[list[Op]] = deque()
         self._again: deque[list[Op]] = deque()
         """Batches that are sent once more, as they are."""
-        self._refused: dict[EntryKey, Problem] = {}
+        self._refused: dict[bytes, Problem] = {}
         """Keys whose last update was refused: nothing may rely on them."""
         self._jobs: set[Job] = set()
         self.counters: Counter[str] = Counter()
@@ -126,7 +124,7 @@ class WriteQueue:
 
     def keys(self) -> set[EntryKey]:
         """The keys of updates that are not finished."""
-        return set(self._last)
+        return {op.entry.key for op in self._last.values()}
 
     def submit(
         self, phases: Iterable[Iterable[Update]], relies_on: Iterable[EntryKey] = (), *, lenient: bool = False
@@ -136,20 +134,21 @@ class WriteQueue:
         A `lenient` job makes it so whatever the target holds: an INSERT of what is there becomes a MODIFY, a MODIFY
         of what is not becomes an INSERT, a DELETE of what is not has succeeded.
         """
-        encode = self._codec.encode
+        encode = self._codec.encode_keyed
         job = Job([], lenient)
         for phase in phases:
-            if ops := [Op(job, update, encode(update[1])) for update in phase]:
+            if ops := [Op(job, update, *encode(update[1])) for update in phase]:
                 job.phases.append(ops)
         last = self._last
-        for key in relies_on:
+        for entry_key in relies_on:
+            key = self._codec.encode_key(entry_key)
             if (earlier := last.get(key)) is not None:
                 if earlier.dependants is None:
                     earlier.dependants = []
                 earlier.dependants.append(job)
                 job.waits += 1
             elif key in self._refused:
-                entry = Entry(key[0], key[1], "", (), key[2])
+                entry = Entry(entry_key[0], entry_key[1], "", (), entry_key[2])
                 job.refusals.append(Refusal(Update(_INSERT, entry), self._refused[key]))
         for ops in job.phases:
             for op in ops:
@@ -339,13 +338,13 @@ class WriteQueue:
     def _finish(self, op: Op, problem: Problem | None) -> None:
         key = op.key
         op.queued = False
-        if self._last.get(key) is op:
+        successor = op.successor
+        if successor is None:
             del self._last[key]
         if problem is not None and op.operation is not _DELETE:
             self._refused[key] = problem
         elif self._refused:
             self._refused.pop(key, None)
-        successor = op.successor
         if successor is not None:
             successor.predecessor = None
             if successor.withdrawn is not None:

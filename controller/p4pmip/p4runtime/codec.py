@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from p4pmip.errors import P4pmipError
-from p4pmip.forwarding.entry import Entry, Lpm, Match, Ternary
+from p4pmip.forwarding.entry import Entry, EntryKey, Lpm, Match, Ternary
 from p4pmip.forwarding.update import Operation
 from p4pmip.p4runtime import wirecode
 from p4pmip.p4runtime.schema import Action, Field, MatchKind, Schema, Table, Variable
@@ -27,7 +27,7 @@ class Range(NamedTuple):
 
 class _CompiledAction(NamedTuple):
     head: bytes
-    params: dict[str, tuple[wirecode.Octets, int]]
+    params: dict[str, wirecode.Octets]
 
 
 class _CompiledTable(NamedTuple):
@@ -46,28 +46,38 @@ class Codec:
 
     def encode(self, entry: Entry) -> bytes:
         """The octets of the TableEntry; P4pmipError names the table and the field that does not fit the P4Info."""
+        return self.encode_keyed(entry)[1]
+
+    def encode_keyed(self, entry: Entry) -> tuple[bytes, bytes]:
+        """Octets that are equal for entries of equal key, and the octets of the TableEntry; P4pmipError likewise."""
+        matches, given = entry.match, entry.params
         try:
             head, fields, actions, prioritised = self._tables[entry.table]
             parts = [head]
-            for name, match in entry.match:
+            for name, match in matches:
                 parts.append(fields[name](match))
+            key = b"".join(parts)
             action_head, params = actions[entry.action]
-            action = [action_head]
-            for name, value in entry.params:
-                encode, limit = params[name]
-                if value > limit:
-                    raise KeyError
-                action.append(encode(value))
-            if len(dict(entry.params)) != len(params):
+            parts = [action_head]
+            for name, value in given:
+                parts.append(params[name](value))
+            if len(dict(given)) != len(params):
                 raise KeyError
-            parts.append(wirecode.table_action(b"".join(action)))
-        except (KeyError, IndexError, OverflowError, AttributeError, TypeError):
+            octets = key + wirecode.table_action(b"".join(parts))
+        except (KeyError, IndexError, OverflowError, AttributeError, TypeError, ValueError):
             raise self.fault(entry) from None
-        if prioritised or entry.priority or len(dict(entry.match)) != len(fields):
+        if prioritised or entry.priority or len(dict(matches)) != len(fields):
             if fault := self._match_fault(entry, self.schema.tables[entry.table]):
                 raise fault
-            parts.append(wirecode.priority(entry.priority))
-        return b"".join(parts)
+            priority = wirecode.priority(entry.priority)
+            return key + priority, octets + priority
+        return key, octets
+
+    def encode_key(self, key: EntryKey) -> bytes:
+        """The first octets of `encode_keyed` for an entry of this key; KeyError if the table or a field is unknown."""
+        table = self._tables[key[0]]
+        fields = table.fields
+        return b"".join((table.head, *(fields[name](match) for name, match in key[1]), wirecode.priority(key[2])))
 
     def update(self, operation: Operation, entry: Entry) -> bytes:
         """The octets of an Update inside a WriteRequest."""
@@ -163,7 +173,7 @@ def _compile(table: Table) -> _CompiledTable:
 def _compile_action(action: Action) -> _CompiledAction:
     return _CompiledAction(
         wirecode.action_head(action.id),
-        {n: (wirecode.param(p.id, p.width), (1 << p.width) - 1) for n, p in action.params.items()},
+        {name: wirecode.param(param.id, param.width) for name, param in action.params.items()},
     )
 
 
@@ -171,14 +181,7 @@ def _compile_field(field: Field) -> Callable[[Match], bytes]:
     number, limit = field.id, (1 << field.width) - 1
     match field.kind:
         case MatchKind.EXACT | MatchKind.OPTIONAL:
-            encode = wirecode.exact(number, field.width, optional=field.kind is MatchKind.OPTIONAL)
-
-            def exact(value: Match) -> bytes:
-                if value > limit:  # type: ignore[operator]
-                    raise KeyError
-                return encode(value)  # type: ignore[arg-type]
-
-            return exact
+            return wirecode.exact(number, field.width, optional=field.kind is MatchKind.OPTIONAL)  # type: ignore[return-value]
         case MatchKind.LPM:
             width = field.width
             host = [(1 << width - length) - 1 for length in range(width + 1)]

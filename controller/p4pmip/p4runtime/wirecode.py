@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from p4pmip.forwarding.update import Operation
 
 Octets = Callable[[int], bytes]
-"""Encodes a value into everything from its tag on."""
+"""Encodes a value into everything from its tag on; OverflowError if it is too wide or negative."""
 
 
 def varint(value: int) -> bytes:
@@ -52,8 +52,11 @@ def _prefixes(width: int, wrap: Callable[[bytes], bytes]) -> list[bytes]:
 
 def _prefixed(width: int, wrap: Callable[[bytes], bytes]) -> Octets:
     prefixes = _prefixes(width, wrap)
+    limit = (1 << width) - 1
 
     def encode(value: int) -> bytes:
+        if value > limit:
+            raise OverflowError
         length = (value.bit_length() + 7) >> 3 or 1
         return prefixes[length] + value.to_bytes(length, "big")
 
