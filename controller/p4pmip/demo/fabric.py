@@ -23,7 +23,7 @@ class Plug(NamedTuple):
 class SwitchPorts(Protocol):
     """The data side of one switch, whatever it is."""
 
-    def inject(self, port: int, frame: bytes) -> None:
+    def receive(self, port: int, frame: bytes) -> None:
         """A frame enters the switch."""
 
     def attach(self, port: int, sink: Sink) -> None:
@@ -55,7 +55,7 @@ class Fabric:
         """Make the ports of a switch known."""
         for port in ports:
             plug = Plug(name, port)
-            self._receivers[plug] = lambda frame, port=port: switch.inject(port, frame)  # type: ignore[misc]
+            self._receivers[plug] = lambda frame, port=port: switch.receive(port, frame)  # type: ignore[misc]
             switch.attach(port, lambda frame, plug=plug: self.send(plug, frame))  # type: ignore[misc]
 
     def add_host(self, name: str, receive: Sink) -> Callable[[bytes], None]:

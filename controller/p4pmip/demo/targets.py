@@ -1,0 +1,79 @@
+"""The switches of the demo: the softswitch in this process, or BMv2 in processes of its own."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from p4pmip.demo.dataplane import Dataplane
+from p4pmip.demo.fabric import SwitchPorts
+from p4pmip.errors import P4pmipError
+from p4pmip.p4runtime.quirks import PROFILES
+from p4pmip.p4runtime.target import Target
+from p4pmip.softswitch import SoftSwitch
+
+CPU_PORT, DROP_PORT = 510, 511
+BMV2 = "simple_switch_grpc"
+START_SECONDS = 10.0
+
+
+class TargetMissing(P4pmipError):
+    """The machine lacks what a kind of switch needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A switch that runs: where its P4Runtime is, and its ports."""
+
+    target: Target
+    ports: SwitchPorts
+
+
+Starter = Callable[[str, int, Path], AbstractAsyncContextManager[Running]]
+"""(name, device id, folder for sockets and logs): the switch runs while the context lasts."""
+
+
+@asynccontextmanager
+async def softswitch(name: str, device_id: int, folder: Path) -> AsyncIterator[Running]:
+    """A softswitch in this process; its P4Runtime goes over gRPC all the same."""
+    switch = SoftSwitch(device_id, CPU_PORT, DROP_PORT)
+    async with switch.serve(f"unix:{folder / name}.sock") as address:
+        yield Running(Target(address, device_id, name, quirks=PROFILES["softswitch"]), switch)
+
+
+@asynccontextmanager
+async def bmv2(name: str, device_id: int, folder: Path) -> AsyncIterator[Running]:
+    """A `simple_switch_grpc` process whose packets come and go over gRPC, so that it needs no root.
+
+    Raises:
+        TargetMissing: It is not on PATH, or did not start; its last words are in the message.
+    """
+    program = shutil.which(BMV2)
+    if program is None:
+        raise TargetMissing("--target", "bmv2", f"{BMV2} is not on PATH", ("softswitch",))
+    control, data, log = folder / f"{name}.sock", folder / f"{name}-data.sock", folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            program, "--no-p4", "--device-id", str(device_id), "--",
+            "--grpc-server-addr", f"unix:{control}", "--dp-grpc-server-addr", f"unix:{data}",
+            "--cpu-port", str(CPU_PORT), "--drop-port", str(DROP_PORT),
+            stdout=output, stderr=output,
+        )  # fmt: skip
+    ports = Dataplane(f"unix:{data}", device_id)
+    try:
+        try:
+            await ports.open(START_SECONDS)
+        except TimeoutError as error:
+            words = log.read_text(errors="replace").strip().splitlines()[-3:]
+            raise TargetMissing("--target", "bmv2", f"{BMV2} did not start: {' | '.join(words)}") from error
+        yield Running(Target(f"unix:{control}", device_id, name, quirks=PROFILES["bmv2"]), ports)
+    finally:
+        await ports.close()
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+STARTERS: dict[str, Starter] = {"softswitch": softswitch, "bmv2": bmv2}
