@@ -54,8 +54,8 @@ class Entry:
     """One table entry, with what it has counted."""
 
     __slots__ = (
-        "action", "arguments", "choice", "const", "idle_timeout", "last_hit", "match", "metadata", "meter", "notified",
-        "octets", "packets", "priority", "sequence", "source",
+        "action", "arguments", "choice", "const", "controller", "idle_timeout", "last_hit", "match", "metadata",
+        "meter", "notified", "octets", "packets", "priority", "sequence", "source",
     )  # fmt: skip
 
     def __init__(self, match: Match, priority: int, action: int, arguments: tuple[int, ...]) -> None:
@@ -72,6 +72,7 @@ class Entry:
         self.idle_timeout = 0
         self.notified = False
         self.metadata = b""
+        self.controller = 0
         self.const = False
         self.sequence = 0
         self.source: object = None
@@ -222,12 +223,12 @@ def _field_patterns(field: KeyField, part: tuple[int, int] | None) -> Iterator[t
         return
     first, second = part
     match field.match:
-        case MatchKind.EXACT | MatchKind.OPTIONAL:
+        case MatchKind.EXACT:
             yield first, everything
         case MatchKind.LPM:
             mask = everything ^ (1 << field.width - second) - 1
             yield first & mask, mask
-        case MatchKind.TERNARY:
+        case MatchKind.TERNARY | MatchKind.OPTIONAL:
             yield first & second, second
         case MatchKind.RANGE:
             yield from prefixes(first, second, field.width)

@@ -1,6 +1,5 @@
 """A whole BMv2 JSON, compiled at pipeline push: what is not supported is refused here, by name and place."""
 
-
 from p4pmip.softswitch.bmv2.expression import Expressions, number
 from p4pmip.softswitch.bmv2.layout import Json, Layout, UnsupportedProgram, place_of
 from p4pmip.softswitch.bmv2.statement import Statements

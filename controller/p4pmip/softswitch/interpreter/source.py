@@ -152,18 +152,15 @@ class ProgramSource:
             return self._inline(table)
         name = self.tables[table.name]
         lines = [f"e = {name}.find({self._key(table)})"]
-        hit = []
-        if table.direct_meter:
-            hit += self._meter(table)
-        if table.direct_counter:
-            hit += ["e.packets += 1; e.octets += p.ingress_length"]
-        if table.idle_timeout:
-            hit += ["e.last_hit = p.now; e.notified = False"]
+        hit = self._meter(table) if table.direct_meter else []
+        hit += ["e.last_hit = p.now; e.notified = False"] if table.idle_timeout else []
         lines += ["if e is None:", f"    e = {name}.default"]
         if self.trace or table.by_hit:
             lines += ["    hit = False", "else:", *indented([*hit, "hit = True"])]
         elif hit:
             lines += ["else:", *indented(hit)]
+        if table.direct_counter:
+            lines += ["e.packets += 1; e.octets += p.ingress_length"]
         if table.profile is not None:
             lines += [f"m = choose_{name}(p, f, e)", "action, arguments = m.action, m.arguments"]
         else:

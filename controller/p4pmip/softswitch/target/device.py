@@ -1,0 +1,388 @@
+"""The device: one P4Runtime target, sans-IO. Streams, requests and packets go in; messages and packets come out."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from p4pmip.softswitch.packet import Trace
+from p4pmip.softswitch.target.arbitration import Arbitration, Notification, Stream
+from p4pmip.softswitch.target.cells import Cells
+from p4pmip.softswitch.target.config import Loaded, load
+from p4pmip.softswitch.target.digests import Digests
+from p4pmip.softswitch.target.entries import INSERT, TableEntries, Undo
+from p4pmip.softswitch.target.groups import Groups
+from p4pmip.softswitch.target.packetio import packet_in, packet_out
+from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
+from p4pmip.softswitch.target.stubs import p4runtime
+
+API_VERSION = "1.4.1"
+
+CONTINUE_ON_ERROR = p4runtime.WriteRequest.CONTINUE_ON_ERROR
+Actions = p4runtime.SetForwardingPipelineConfigRequest
+
+
+class Running:
+    """A committed configuration with everything a controller can write and read."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.config = loaded.config
+        self.schema = loaded.schema
+        self.pipeline = loaded.pipeline
+        self.entries = TableEntries(self.schema, self.pipeline)
+        self.cells = Cells(self.schema, self.pipeline, self.entries)
+        self.groups = Groups(self.schema, self.pipeline)
+        self.digests = Digests(self.schema)
+
+    def write(self, update: "p4runtime.Update", now: float) -> Undo:
+        """One update of any entity."""
+        kind, entity = update.type, update.entity
+        which = entity.WhichOneof("entity")
+        if not kind:
+            raise invalid("update type", "UNSPECIFIED", "must be given", ["INSERT", "MODIFY", "DELETE"])
+        match which:
+            case "table_entry":
+                return self.entries.write(kind, entity.table_entry, now)
+            case "counter_entry":
+                return self.cells.write_counter(kind, entity.counter_entry)
+            case "direct_counter_entry":
+                return self.cells.write_direct_counter(kind, entity.direct_counter_entry)
+            case "meter_entry":
+                return self.cells.write_meter(kind, entity.meter_entry, now)
+            case "direct_meter_entry":
+                return self.cells.write_direct_meter(kind, entity.direct_meter_entry, now)
+            case "register_entry":
+                return self.cells.write_register(kind, entity.register_entry)
+            case "action_profile_member":
+                return self.groups.write_member(kind, entity.action_profile_member)
+            case "action_profile_group":
+                return self.groups.write_group(kind, entity.action_profile_group)
+            case "packet_replication_engine_entry":
+                return self.groups.write_replication(kind, entity.packet_replication_engine_entry)
+            case "value_set_entry":
+                return self.groups.write_value_set(kind, entity.value_set_entry)
+            case "digest_entry":
+                return self.digests.write(kind, entity.digest_entry)
+            case _:
+                raise _unsupported(which)
+
+    def read(self, entity: "p4runtime.Entity", now: float) -> Iterator["p4runtime.Entity"]:
+        """All entities that one entity of a ReadRequest asks for."""
+        which = entity.WhichOneof("entity")
+        match which:
+            case "table_entry":
+                return self.entries.read(entity.table_entry, now)
+            case "counter_entry":
+                return self.cells.read_counter(entity.counter_entry)
+            case "direct_counter_entry":
+                return self.cells.read_direct_counter(entity.direct_counter_entry)
+            case "meter_entry":
+                return self.cells.read_meter(entity.meter_entry)
+            case "direct_meter_entry":
+                return self.cells.read_direct_meter(entity.direct_meter_entry)
+            case "register_entry":
+                return self.cells.read_register(entity.register_entry)
+            case "action_profile_member":
+                return self.groups.read_member(entity.action_profile_member)
+            case "action_profile_group":
+                return self.groups.read_group(entity.action_profile_group)
+            case "packet_replication_engine_entry":
+                return self.groups.read_replication(entity.packet_replication_engine_entry)
+            case "value_set_entry":
+                return self.groups.read_value_set(entity.value_set_entry)
+            case "digest_entry":
+                return self.digests.read(entity.digest_entry)
+            case _:
+                raise _unsupported(which)
+
+    def everything(self, now: float) -> list["p4runtime.Entity"]:
+        """All that was written, parents first: what a reconcile carries over."""
+        wanted = [p4runtime.Entity() for _ in range(10)]
+        wanted[0].action_profile_member.SetInParent()
+        wanted[1].action_profile_group.SetInParent()
+        wanted[2].packet_replication_engine_entry.SetInParent()
+        wanted[3].value_set_entry.SetInParent()
+        wanted[4].digest_entry.SetInParent()
+        wanted[5].table_entry.meter_config.SetInParent()
+        wanted[5].table_entry.counter_data.SetInParent()
+        wanted[6].CopyFrom(wanted[5])
+        wanted[6].table_entry.is_default_action = True
+        wanted[7].counter_entry.SetInParent()
+        wanted[8].meter_entry.SetInParent()
+        wanted[9].register_entry.SetInParent()
+        return [found for one in wanted for found in self.read(one, now)]
+
+
+def _unsupported(which: str | None) -> Refusal:
+    if which is None:
+        return invalid("entity", None, "says nothing")
+    return Refusal(Code.UNIMPLEMENTED, "entity", which, "is not supported: v1model has no other externs")
+
+
+class Device:
+    """One target.
+
+    Attributes:
+        send: Called with a stream and a message for it.
+        output: Called with a port and a frame that leaves there.
+        counters: What was dropped, by reason.
+    """
+
+    def __init__(self, device_id: int, cpu_port: int, drop_port: int) -> None:
+        if cpu_port and cpu_port == drop_port:
+            raise invalid("cpu_port", cpu_port, "is the drop port")
+        self.device_id = device_id
+        self.cpu_port = cpu_port
+        self.drop_port = drop_port
+        self.arbitration = Arbitration(device_id)
+        self.counters: Counter[str] = Counter()
+        self.send: Callable[[Stream, p4runtime.StreamMessageResponse], None] = lambda _stream, _message: None
+        self.output: Callable[[int, bytes], None] = lambda _port, _frame: None
+        self.running: Running | None = None
+        self._saved: Loaded | None = None
+        self._now = 0.0
+
+    # -- pipeline configuration (§11) --
+
+    def set_config(self, request: "p4runtime.SetForwardingPipelineConfigRequest", now: float) -> None:
+        """SetForwardingPipelineConfig; what cannot run is refused and changes nothing."""
+        self.arbitration.authorize(request.device_id, request.role, request)
+        action = request.action
+        if action == Actions.COMMIT:
+            if request.HasField("config"):
+                raise invalid("config", "set", "COMMIT takes the saved one", ["unset"])
+            if self._saved is None:
+                raise not_found("config", None, "nothing was saved", ["VERIFY_AND_SAVE first"])
+            self._commit(self._saved)
+            self._saved = None
+            return
+        if action not in (
+            Actions.VERIFY,
+            Actions.VERIFY_AND_SAVE,
+            Actions.VERIFY_AND_COMMIT,
+            Actions.RECONCILE_AND_COMMIT,
+        ):
+            choices = [name for name in Actions.Action.keys() if name != "UNSPECIFIED"]
+            raise invalid("action", Actions.Action.Name(action), "must be given", choices)
+        if not request.HasField("config"):
+            raise invalid("config", None, "must be given")
+        loaded = load(request.config, self.drop_port)
+        if action == Actions.VERIFY_AND_SAVE:
+            self._saved = loaded
+        elif action == Actions.VERIFY_AND_COMMIT:
+            self._commit(loaded)
+        elif action == Actions.RECONCILE_AND_COMMIT:
+            self._reconcile(loaded, now)
+
+    def load(self, config: "p4runtime.ForwardingPipelineConfig") -> None:
+        """Start with this configuration, as a switch that is given its program on the command line."""
+        self._commit(load(config, self.drop_port))
+
+    def _commit(self, loaded: Loaded) -> Running:
+        running = Running(loaded)
+        running.pipeline.on_digest = self._learn
+        self.running = running
+        return running
+
+    def _reconcile(self, loaded: Loaded, now: float) -> None:
+        """Carry all state over to the new program; what does not fit it refuses the whole (§11.1)."""
+        before, running = self.running, Running(loaded)
+        for entity in before.everything(now) if before else ():
+            which = entity.WhichOneof("entity")
+            fixed = which in ("counter_entry", "meter_entry", "register_entry", "value_set_entry")
+            entry = entity.table_entry if which == "table_entry" else None
+            if entry is not None and (
+                entry.is_const or (entry.is_default_action and self._same_default(running, entry))
+            ):
+                continue
+            kind = p4runtime.Update.MODIFY if fixed or (entry and entry.is_default_action) else INSERT
+            try:
+                running.write(p4runtime.Update(type=kind, entity=entity), now)
+            except Refusal as refusal:
+                problem = f"cannot be carried over to the new program: {refusal.problem}"
+                raise invalid(refusal.place, refusal.value, problem, refusal.choices) from refusal
+        running.pipeline.on_digest = self._learn
+        self.running = running
+
+    @staticmethod
+    def _same_default(running: Running, entry: "p4runtime.TableEntry") -> bool:
+        """Whether a default entry is what the new program itself says (perhaps for ever)."""
+        table = running.schema.tables.get(entry.table_id)
+        if table is None:
+            return False
+        if table.const_default or table.profile is not None:
+            return True
+        return False
+
+    def get_config(
+        self, request: "p4runtime.GetForwardingPipelineConfigRequest"
+    ) -> "p4runtime.GetForwardingPipelineConfigResponse":
+        """GetForwardingPipelineConfig; unset while there is none."""
+        self._mine(request.device_id)
+        response = p4runtime.GetForwardingPipelineConfigResponse()
+        if self.running is None:
+            return response
+        config, wanted = self.running.config, request.response_type
+        kinds = p4runtime.GetForwardingPipelineConfigRequest
+        response.config.cookie.CopyFrom(config.cookie)
+        if wanted in (kinds.ALL, kinds.P4INFO_AND_COOKIE):
+            response.config.p4info.CopyFrom(config.p4info)
+        if wanted in (kinds.ALL, kinds.DEVICE_CONFIG_AND_COOKIE):
+            response.config.p4_device_config = config.p4_device_config
+        return response
+
+    # -- write and read (§12, §13) --
+
+    def write(self, request: "p4runtime.WriteRequest", now: float) -> list[Refusal | None]:
+        """Apply the updates in their order; what was refused, by update.
+
+        Raises:
+            Refusal: the whole request is refused.
+        """
+        self.arbitration.authorize(request.device_id, request.role, request)
+        running = self._ready()
+        results: list[Refusal | None] = []
+        undo: list[Undo] = []
+        failed = False
+        all_or_nothing = request.atomicity != CONTINUE_ON_ERROR
+        for update in request.updates:
+            if failed:
+                results.append(Refusal(Code.ABORTED, "update", "not tried", "another update of the batch failed"))
+                continue
+            try:
+                undo.append(running.write(update, now))
+                results.append(None)
+            except Refusal as refusal:
+                results.append(refusal)
+                failed = all_or_nothing
+        if failed:
+            for step in reversed(undo):
+                step()
+            taken_back = Refusal(Code.ABORTED, "update", "taken back", "another update of the batch failed")
+            results = [taken_back if one is None else one for one in results]
+        return results
+
+    def read(self, request: "p4runtime.ReadRequest", now: float) -> Iterator["p4runtime.Entity"]:
+        """Everything that the request asks for.
+
+        Raises:
+            Refusal: it asks for something that is not there.
+        """
+        self._mine(request.device_id)
+        running = self._ready()
+        for entity in request.entities:
+            yield from running.read(entity, now)
+
+    def capabilities(self) -> "p4runtime.CapabilitiesResponse":
+        """What this server speaks."""
+        return p4runtime.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
+
+    def _mine(self, device_id: int) -> None:
+        if device_id != self.device_id:
+            raise not_found("device_id", device_id, "unknown device id", [self.device_id])
+
+    def _ready(self) -> Running:
+        if self.running is None:
+            problem = "no pipeline was pushed yet"
+            raise Refusal(
+                Code.FAILED_PRECONDITION, "forwarding pipeline", None, problem, ["SetForwardingPipelineConfig"]
+            )
+        return self.running
+
+    # -- streams (§16) --
+
+    def stream_message(self, stream: Stream, request: "p4runtime.StreamMessageRequest", now: float) -> None:
+        """One message of a controller.
+
+        Raises:
+            Refusal: the stream must be ended with its code.
+        """
+        match request.WhichOneof("update"):
+            case "arbitration":
+                self._notify(self.arbitration.update(stream, request.arbitration))
+            case "packet":
+                self._packet_out(stream, request.packet, now)
+            case "digest_ack":
+                if self.running is not None and self.arbitration.is_primary(stream):
+                    self.running.digests.acknowledge(request.digest_ack)
+            case which:
+                error = invalid("stream message", which, "is not supported", ["arbitration", "packet", "digest_ack"])
+                self._stream_error(stream, error, p4runtime.StreamError())
+
+    def stream_closed(self, stream: Stream) -> None:
+        """A controller has gone."""
+        self._notify(self.arbitration.closed(stream))
+
+    def _notify(self, notifications: list[Notification]) -> None:
+        for one in notifications:
+            self.send(one.stream, one.message)
+
+    def _packet_out(self, stream: Stream, given: "p4runtime.PacketOut", now: float) -> None:
+        error = p4runtime.StreamError()
+        try:
+            if not self.arbitration.is_primary(stream):
+                raise Refusal(Code.PERMISSION_DENIED, "packet_out", "this stream", "is not the primary's")
+            running = self._ready()
+            if not self.cpu_port:
+                raise Refusal(
+                    Code.FAILED_PRECONDITION, "packet_out", None, "the switch has no CPU port", ["--cpu-port"]
+                )
+            frame = packet_out(running.schema.packet_out, given)
+        except Refusal as refusal:
+            error.packet_out.packet_out.CopyFrom(given)
+            self._stream_error(stream, refusal, error)
+            return
+        self.receive(self.cpu_port, frame, now)
+
+    def _stream_error(self, stream: Stream, refusal: Refusal, error: "p4runtime.StreamError") -> None:
+        error.canonical_code, error.message, error.space = refusal.code, str(refusal), "p4pmip"
+        self.send(stream, p4runtime.StreamMessageResponse(error=error))
+
+    # -- packets --
+
+    def receive(self, port: int, frame: bytes, now: float, trace: Trace | None = None) -> None:
+        """A frame comes in on a port; what leaves goes to `output` or, from the CPU port, to the primary."""
+        if self.running is None:
+            self.counters["no_pipeline"] += 1
+            return
+        self._now = now
+        self.running.pipeline.process(port, frame, now, self.deliver, trace)
+
+    def deliver(self, port: int, frame: bytes) -> None:
+        """Where a frame goes that has left the pipeline."""
+        if port == self.cpu_port and port:
+            self._packet_in(frame)
+        else:
+            self.output(port, frame)
+
+    def _packet_in(self, frame: bytes) -> None:
+        running = self.running
+        message = packet_in(running.schema.packet_in, frame) if running else None
+        if message is None:
+            self.counters["packet_in_too_short"] += 1
+            return
+        primaries = self.arbitration.primaries()
+        if not primaries:
+            self.counters["packet_in_no_primary"] += 1
+        for stream in primaries:
+            self.send(stream, p4runtime.StreamMessageResponse(packet=message))
+
+    def _learn(self, list_id: int, values: tuple[int, ...]) -> None:
+        if self.running is not None:
+            self.running.digests.learn(list_id, values, self._now)
+
+    # -- time --
+
+    def tick(self, now: float, utc: float) -> None:
+        """Send digests that are due and tell about entries that idle."""
+        if self.running is None:
+            return
+        primaries = self.arbitration.primaries()
+        if not primaries:
+            return
+        messages = [p4runtime.StreamMessageResponse(digest=one) for one in self.running.digests.due(now, utc)]
+        idle = p4runtime.IdleTimeoutNotification(timestamp=int(utc * 1e9))
+        idle.table_entry.extend(self.running.entries.idle(now))
+        if idle.table_entry:
+            messages.append(p4runtime.StreamMessageResponse(idle_timeout_notification=idle))
+        for message in messages:
+            for stream in primaries:
+                self.send(stream, message)
