@@ -1,0 +1,158 @@
+"""From the configuration file to the configurations of the engines: nothing is decided here."""
+
+import stat
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from p4pmip.errors import P4pmipError
+from p4pmip.mobility.binding import Granularity, Gre, IPAddress
+from p4pmip.mobility.config import GrePolicy, LmaConfig, MagConfig, Peer, Realm
+from p4pmip.mobility.dialects import Dialect
+from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.node import config as file
+from p4pmip.node.identity import directory
+from p4pmip.wire.authenticator import Algorithm, SecurityAssociation
+
+_WANTED = {"none": Gre.PLAIN, "mode": Gre.MODE, "key": Gre.KEYED}
+_GRANULARITY = {"session": Granularity.SESSION, "realm": Granularity.REALM}
+
+
+def signalling_endpoint(node: file.NodeSettings) -> Endpoint:
+    """Where the node's signalling comes and goes."""
+    port = file.SIGNALLING_PORT if node.signalling.transport == "udp" else None
+    return Endpoint(node.signalling.address, port)
+
+
+def lma_config(config: file.Config, name: str, restart_counter: int = 0) -> LmaConfig | None:
+    """The LMA of a node, if it is one.
+
+    Raises:
+        P4pmipError: A secret cannot be read, or parts contradict each other.
+    """
+    node = config.nodes[name]
+    if node.lma is None:
+        return None
+    mags = {other: settings for other, settings in config.nodes.items() if settings.mag and settings.mag.lma == name}
+    return LmaConfig(
+        realms=_realms(config),
+        directory=directory(config, node.lma),
+        peers=_peers(node, mags),
+        local=(signalling_endpoint(node),),
+        tunnel=(node.tunnel.address,),
+        key_first=node.lma.key_first,
+        key_last=node.lma.key_last,
+        key_quarantine=node.lma.key_quarantine,
+        restart_counter=restart_counter,
+        heartbeat_interval=node.lma.heartbeat_interval,
+        gre_supported=node.lma.gre_supported,
+        lifetime=node.lma.lifetime,
+        min_delay_before_bce_delete=node.lma.min_delay_before_bce_delete,
+        max_delay_before_new_bce_assign=node.lma.max_delay_before_new_bce_assign,
+        timestamp_validity_window=node.lma.timestamp_validity_window,
+    )
+
+
+def mag_config(config: file.Config, name: str, restart_counter: int = 0) -> MagConfig | None:
+    """The MAG of a node, if it is one.
+
+    Raises:
+        P4pmipError: A secret cannot be read, or parts contradict each other.
+    """
+    node = config.nodes[name]
+    if node.mag is None:
+        return None
+    anchors = {node.mag.lma: config.nodes[node.mag.lma]} if node.mag.lma in config.nodes else {}
+    anchor = node.peers.get(node.mag.lma)
+    return MagConfig(
+        realms=_realms(config),
+        directory=directory(config, node.mag),
+        peers=_peers(node, anchors, request_user_plane=True),
+        local=(signalling_endpoint(node),),
+        tunnel=(node.tunnel.address,),
+        key_first=node.mag.key_first,
+        key_last=node.mag.key_last,
+        key_quarantine=node.mag.key_quarantine,
+        restart_counter=restart_counter,
+        heartbeat_interval=node.mag.heartbeat_interval,
+        lma=anchor.address if anchor else anchors[node.mag.lma].signalling.address,
+        lifetime=node.mag.lifetime,
+    )
+
+
+def _realms(config: file.Config) -> dict[str, Realm]:
+    return {
+        name: Realm(
+            name,
+            realm.ipv4_pool,
+            realm.router,
+            realm.prefix_pool,
+            realm.prefix_length,
+            _policy(realm.gre),
+            _GRANULARITY[realm.keys],
+            config.overlapping(name),
+        )
+        for name, realm in config.realms.items()
+    }
+
+
+def _policy(policy: file.GrePolicy) -> GrePolicy:
+    return GrePolicy(_WANTED[policy.wanted], policy.required)
+
+
+def _peers(
+    node: file.NodeSettings, others: dict[str, file.NodeSettings], request_user_plane: bool = False
+) -> tuple[Peer, ...]:
+    """Peers by configuration, and the nodes of the same file, which a peer of the same name says more about."""
+    peers = [_peer(name, peer, others.get(name), request_user_plane) for name, peer in node.peers.items()]
+    peers += [
+        Peer(
+            other.signalling.address,
+            signalling_endpoint(other).port,
+            request_user_plane=request_user_plane and other.tunnel.address != other.signalling.address,
+        )
+        for name, other in others.items()
+        if name not in node.peers
+    ]
+    return tuple(peers)
+
+
+def _peer(name: str, peer: file.Peer, other: file.NodeSettings | None, request_user_plane: bool) -> Peer:
+    tunnel: IPAddress | None = peer.tunnel
+    return Peer(
+        peer.address,
+        file.SIGNALLING_PORT if isinstance(peer.address, IPv4Address) else None,
+        tunnel,
+        Dialect(peer.dialect),
+        None if peer.gre is None else _policy(peer.gre),
+        udp=peer.udp_tlv,
+        security=_security(name, peer),
+        request_user_plane=request_user_plane
+        and tunnel is None
+        and (other is None or other.tunnel.address != other.signalling.address),
+    )
+
+
+def _security(name: str, peer: file.Peer) -> SecurityAssociation | None:
+    if peer.spi is None or peer.secret_file is None:
+        return None
+    return SecurityAssociation(
+        peer.spi, read_secret(f"peers.{name}.secret_file", peer.secret_file), Algorithm(peer.algorithm)
+    )
+
+
+def read_secret(place: str, path: Path) -> bytes:
+    """The octets of a secret file, without the newline at its end.
+
+    Raises:
+        P4pmipError: It cannot be read, is empty, or others than its owner may read it.
+    """
+    try:
+        mode = path.stat().st_mode
+        octets = path.read_bytes().rstrip(b"\n")
+    except OSError as error:
+        raise P4pmipError(place, str(path), f"cannot be read: {error.strerror}") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise P4pmipError(place, str(path), f"others may read it (mode {stat.S_IMODE(mode):04o})", ("0600", "0400"))
+    if not octets:
+        raise P4pmipError(place, str(path), "it is empty")
+    return octets
