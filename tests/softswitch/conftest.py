@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf import text_format
+
 from p4pmip.softswitch import SoftSwitch
 from p4pmip.softswitch.target.stubs import p4info, p4runtime, p4runtime_grpc
 

@@ -1,8 +1,8 @@
 """The representation between what p4c compiled and what executes it.
 
 A program is slots, and code over slots. Every field and every validity flag is one slot: a non-negative integer of a
-known width (a signed field holds its signed value). A header is a run of slots, its validity flag first; the elements of
-a stack follow each other at a fixed stride, so that an index known only at run time is an addition. Expressions are
+known width (a signed field holds its signed value). A header is a run of slots, its validity flag first; the elements
+of a stack follow each other at a fixed stride, so that an index known only at run time is an addition. Expressions are
 evaluated with unlimited precision, as the BMv2 JSON defines them, and wrapped where they are assigned; `span` tells how
 many bits a value can need, so that an executor with machine words can choose them beforehand.
 
@@ -30,7 +30,7 @@ class Place:
 NOWHERE = Place()
 
 
-# -- storage ------------------------------------------------------------------------------------------------------------
+# -- storage --
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Stack:
         return len(self.members or self.elements)
 
 
-# -- expressions --------------------------------------------------------------------------------------------------------
+# -- expressions --
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def _binary_span(op: str, a: tuple[int, bool], b: tuple[int, bool], right: Expre
             return 1, False
 
 
-# -- statements ---------------------------------------------------------------------------------------------------------
+# -- statements --
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,7 +486,7 @@ Statement = (
 )
 
 
-# -- parser, controls, tables -------------------------------------------------------------------------------------------
+# -- parser, controls, tables --
 
 
 @dataclass(frozen=True, slots=True)

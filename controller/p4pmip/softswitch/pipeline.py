@@ -1,8 +1,8 @@
 """v1model around a program: parser, ingress, traffic manager, egress, deparser.
 
-Sans-IO and deterministic: `process` takes a packet and the time and returns what leaves. The order of what happens at the
-end of ingress and egress is BMv2's (docs/simple_switch.md there): clone, digest, resubmit, multicast, drop, unicast; then
-clone, drop, recirculate, send.
+Sans-IO and deterministic: `process` takes a packet and the time and hands over what leaves. The order of what happens
+at the end of ingress and egress is BMv2's (docs/simple_switch.md there): clone, digest, resubmit, multicast, drop,
+unicast; then clone, drop, recirculate, send.
 """
 
 from collections import Counter, deque
@@ -77,7 +77,9 @@ class Pipeline:
         self.reset()
 
     def _interpreter(self, trace: bool) -> Interpreter:
-        cells = {**self.counters, **self.meters, **self.registers}
+        cells: dict[str, CounterArray | MeterCells | RegisterArray] = {}
+        for known in (self.counters, self.meters, self.registers):
+            cells.update(known)  # type: ignore[arg-type]
         return Interpreter(self.program, self.tables, cells, self.value_sets, self.drop_port, trace)
 
     @property
@@ -134,7 +136,7 @@ class Pipeline:
         run.control("ingress", p)
         again: list[Packet] = []
         if p.failed is not None:
-            return self._drop(p, p.failed)
+            return self._drop(p.failed)
         if p.clone_session is not None:
             again += self._clone_ingress(run, p, output)
         if p.digest and self.on_digest is not None:
@@ -147,7 +149,7 @@ class Pipeline:
             return again + self._replicate(run, p, self.replication.groups.get(group, ()), output)
         port = f[slots["egress_spec"]]
         if port == self.drop_port:
-            return again + self._drop(p, "ingress")
+            return again + self._drop("ingress")
         f[slots["instance_type"]] = InstanceType.NORMAL
         return again + self._egress(run, p, port, output)
 
@@ -161,11 +163,11 @@ class Pipeline:
         run.control("egress", p)
         again: list[Packet] = []
         if p.failed is not None:
-            return self._drop(p, p.failed)
+            return self._drop(p.failed)
         if p.clone_session is not None:
             again += self._clone_egress(run, p, output)
         if f[slots["egress_spec"]] == self.drop_port:
-            return again + self._drop(p, "egress")
+            return again + self._drop("egress")
         run.update(p, f)
         data: bytes = run.deparse(p, f)
         if p.truncate is not None:
@@ -175,7 +177,7 @@ class Pipeline:
         output(port, data)
         return again
 
-    def _drop(self, p: Packet, reason: str) -> list[Packet]:
+    def _drop(self, reason: str) -> list[Packet]:
         self.drops[reason] += 1
         return []
 
@@ -239,7 +241,7 @@ class Pipeline:
     def _replicate(self, run: Interpreter, p: Packet, replicas: tuple[Replica, ...], output: Output) -> list[Packet]:
         again: list[Packet] = []
         if not replicas:
-            self._drop(p, "no_replicas")
+            self._drop("no_replicas")
         for replica in replicas:
             copy = self._duplicate(p)
             copy.fields[self._slots["egress_rid"]] = replica.instance

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 import grpc
+
 from p4pmip.softswitch.target.endpoint import EXPLAIN_SERVICE, SERVICE, Endpoint, Reply
 
 UNARY = ("Write", "SetForwardingPipelineConfig", "GetForwardingPipelineConfig", "Capabilities")
@@ -72,7 +73,9 @@ class Service:
         }
         methods["Read"] = grpc.unary_stream_rpc_method_handler(self._read)
         methods["StreamChannel"] = grpc.stream_stream_rpc_method_handler(self._stream)
-        explain = {"Trace": grpc.unary_unary_rpc_method_handler(self._unary(f"/{EXPLAIN_SERVICE}/Trace"))}
+        explain: dict[str, Any] = {
+            "Trace": grpc.unary_unary_rpc_method_handler(self._unary(f"/{EXPLAIN_SERVICE}/Trace"))
+        }
         return (
             grpc.method_handlers_generic_handler(SERVICE, methods),
             grpc.method_handlers_generic_handler(EXPLAIN_SERVICE, explain),

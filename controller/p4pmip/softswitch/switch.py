@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import grpc
+
 from p4pmip.softswitch.service import LocalLink, start_server
 from p4pmip.softswitch.target.device import Device
 from p4pmip.softswitch.target.endpoint import Endpoint

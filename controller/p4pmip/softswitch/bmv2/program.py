@@ -75,7 +75,7 @@ class _Compiler:
 
     def _standard(self, name: str) -> Slot:
         """A field of v1model's standard metadata; one that the program does not declare gets a slot of its own."""
-        aliases = {alias: target for alias, target in self.json.get("field_aliases", ())}
+        aliases = dict(self.json.get("field_aliases", ()))
         for owner in ("standard_metadata", "intrinsic_metadata", "queueing_metadata"):
             header, member = aliases.get(f"{owner}.{name}", (owner, name))
             known = self.layout.headers.get(header)
@@ -104,7 +104,7 @@ class _Compiler:
             headers=self.layout.headers,
             stacks=self.layout.stacks,
             standard={name: slot.index for name, slot in self.standard.items()},
-            errors={name: value for name, value in json.get("errors", ())},
+            errors=dict(json.get("errors", ())),
             first_state=parsers[0]["init_state"],
             states={one["name"]: self._state(one) for one in parsers[0]["parse_states"]},
             value_sets={

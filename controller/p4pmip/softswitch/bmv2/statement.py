@@ -95,14 +95,17 @@ class Statements:
     def primitive(self, json: Json) -> list[Statement]:
         """One primitive call."""
         place, op, given = place_of(json), json["op"], json["parameters"]
-        value = lambda index: self.of.value(given[index], place)  # noqa: E731
+
+        def value(index: int) -> Expression:
+            return self.of.value(given[index], place)
+
         match op:
             case "assign" | "assign_VL" | "modify_field":
                 return [Assign(self.of.target(given[0], place), value(1))]
             case "assign_header" | "copy_header":
                 return [CopyHeader(self.of.header(given[0], place), self.of.header(given[1], place))]
             case "assign_union":
-                return self._copy_union(given, place)
+                return self._copy_union(given)
             case "assign_header_stack" | "assign_union_stack":
                 return [CopyStack(self.of.stack(given[0], place), self.of.stack(given[1], place))]
             case "add_header" | "remove_header":
@@ -150,7 +153,7 @@ class Statements:
             case _:
                 raise UnsupportedProgram(str(place), op, "primitive not supported", PRIMITIVES)
 
-    def _copy_union(self, given: list[Json], place: Place) -> list[Statement]:
+    def _copy_union(self, given: list[Json]) -> list[Statement]:
         target, source = (self.of.layout.unions[one["value"]] for one in given)
         # Invalid members first: making a member valid makes its siblings invalid.
         return [

@@ -100,7 +100,7 @@ def copy_header(f: list[int], target: int, source: int, slots: int, siblings: Se
         f[target] = 0
 
 
-def copy_stack(f: list[int], target: int, source: int, slots: int, stride: int, next_: tuple[int, int]) -> None:
+def copy_stack(f: list[int], target: int, source: int, slots: int, next_: tuple[int, int]) -> None:
     """All elements, header by header where validity differs, and the next index."""
     f[target : target + slots] = f[source : source + slots]
     f[next_[0]] = f[next_[1]]

@@ -1,7 +1,7 @@
 """A whole program as Python source: one function for each parser state, table, condition and action.
 
-A function takes the packet `p`, its slots `f` and, for an action, its arguments `a`; states and nodes return the function
-that comes next. The traced form of the same source also reports each step; the plain one has no trace of tracing.
+A function takes the packet `p`, its slots `f` and, for an action, its arguments `a`; states and nodes return the
+function that comes next. The traced form of the same source also reports each step; the plain one is free of it.
 """
 
 from collections.abc import Callable, Iterable
@@ -109,8 +109,11 @@ class ProgramSource:
         return [f"def {self.states[state.name]}(p, f):", *indented([*lines, *self._transitions(state)])]
 
     def _transitions(self, state: ParserState) -> list[str]:
-        target = lambda name: "None" if name is None else self.states[name]  # noqa: E731
         lines = []
+
+        def target(name: str | None) -> str:
+            return "None" if name is None else self.states[name]
+
         if state.transitions:
             lines.append(f"k = {source(padded(state.key)[0])}")
         for one in state.transitions:
@@ -173,7 +176,7 @@ class ProgramSource:
             lines.append("if p.exit: return None")
         if table.by_hit:
             return [*lines, f"return {self._node(table.on_hit)} if hit else {self._node(table.on_miss)}"]
-        targets = {target for target in table.next.values()}
+        targets = set(table.next.values())
         if len(targets) == 1:
             return [*lines, f"return {self._node(targets.pop())}"]
         return [*lines, f"return next_{name}.get(action)"]
@@ -206,7 +209,8 @@ class ProgramSource:
         return " | ".join(terms) or "0"
 
     def _meter(self, table: Table) -> list[str]:
-        assert table.direct_meter is not None and table.meter_target is not None
+        assert table.direct_meter is not None
+        assert table.meter_target is not None
         amount = "p.ingress_length" if self.program.meters[table.direct_meter].unit == "bytes" else "1"
         colour = f"e.meter.execute(p.now, {amount}) if e.meter else 0"
         target = table.meter_target

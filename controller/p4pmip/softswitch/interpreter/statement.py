@@ -91,13 +91,12 @@ class StatementSource:
                 return [f"i = {source(index)}", f"if i < len({cells}): {store(target, f'{cells}[i]')}"]
             case RegisterWrite(register, index, value):
                 cells = f"{self.cells[register]}.cells"
-                mask = f"{self.cells[register]}.mask"
-                return [f"i = {source(index)}", f"if i < len({cells}): {cells}[i] = ({source(value)}) & {mask}"]
+                kept = f"({source(value)}) & {self.cells[register]}.mask"
+                return [f"i = {source(index)}", f"if i < len({cells}): {cells}[i] = {kept}"]
             case Hash(target, base, calculation, size):
                 lines = self.calculate(calculation)
-                value = f"({source(base)} + h % (({source(size)}) or 1))"
-                mask = (1 << target.width) - 1
-                return [*lines, store(target, f"{value} & {mask:#x}")]
+                chosen = f"({source(base)} + h % (({source(size)}) or 1))"
+                return [*lines, store(target, f"{chosen} & {(1 << target.width) - 1:#x}")]
             case Random(target, low, high):
                 chosen = f"random_between({source(low)}, {source(high)}, {source(target)})"
                 return [store(target, f"{chosen} & {(1 << target.width) - 1:#x}")]
@@ -142,11 +141,14 @@ class StatementSource:
     def _copy_stack(self, target: Stack, origin: Stack) -> list[str]:
         slots = target.stride * target.size
         to, start = target.elements[0].base, origin.elements[0].base
-        return [f"copy_stack(f, {to}, {start}, {slots}, {target.stride}, ({target.next}, {origin.next}))"]
+        return [f"copy_stack(f, {to}, {start}, {slots}, ({target.next}, {origin.next}))"]
 
     def _extract(self, header: Header, bits: str, base: str = "") -> list[str]:
         """The header at `base` (by default its own) from the packet; `bits` is the source of its varbit's length."""
-        slot = (lambda offset: f"f[{base} + {offset}]") if base else (lambda offset: f"f[{header.base + offset}]")
+
+        def slot(offset: int) -> str:
+            return f"f[{base} + {offset}]" if base else f"f[{header.base + offset}]"
+
         lines = ["o = p.offset"]
         if header.length_offset is None:
             lines += [f"e = o + {header.octets}"]

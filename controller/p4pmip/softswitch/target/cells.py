@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from p4pmip.softswitch.pipeline import Pipeline
 from p4pmip.softswitch.state import Meter
 from p4pmip.softswitch.target.bytestring import decode, encode
-from p4pmip.softswitch.target.entries import MODIFY, TableEntries, Undo, encode_meter, meter_config
+from p4pmip.softswitch.target.entries import MODIFY, TableEntries, Undo, encode_meter, kind_name, meter_config
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid
 from p4pmip.softswitch.target.schema import CellSchema, Schema
 from p4pmip.softswitch.target.stubs import p4runtime
@@ -13,7 +13,7 @@ from p4pmip.softswitch.target.stubs import p4runtime
 
 def _only_modify(kind: int, what: str) -> None:
     if kind != MODIFY:
-        raise invalid(f"{what}: update type", p4runtime.Update.Type.Name(kind), "can only be modified", ["MODIFY"])
+        raise invalid(f"{what}: update type", kind_name(kind), "can only be modified", ["MODIFY"])
 
 
 def _index(cells: CellSchema, given: "p4runtime.Index") -> int:

@@ -160,7 +160,7 @@ class Device:
             Actions.VERIFY_AND_COMMIT,
             Actions.RECONCILE_AND_COMMIT,
         ):
-            choices = [name for name in Actions.Action.keys() if name != "UNSPECIFIED"]
+            choices = [name for name, number in Actions.Action.items() if number]
             raise invalid("action", Actions.Action.Name(action), "must be given", choices)
         if not request.HasField("config"):
             raise invalid("config", None, "must be given")
@@ -206,11 +206,7 @@ class Device:
     def _same_default(running: Running, entry: "p4runtime.TableEntry") -> bool:
         """Whether a default entry is what the new program itself says (perhaps for ever)."""
         table = running.schema.tables.get(entry.table_id)
-        if table is None:
-            return False
-        if table.const_default or table.profile is not None:
-            return True
-        return False
+        return table is not None and (table.const_default or table.profile is not None)
 
     def get_config(
         self, request: "p4runtime.GetForwardingPipelineConfigRequest"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
+
 from p4pmip.errors import P4pmipError
 from p4pmip.softswitch.target.arbitration import Stream
 from p4pmip.softswitch.target.device import Device

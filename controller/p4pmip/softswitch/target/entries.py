@@ -1,6 +1,7 @@
 """Table entries: insert, modify, delete, read (P4Runtime §9.1), with their direct counters and meters."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from p4pmip.softswitch.pipeline import Pipeline
 from p4pmip.softswitch.state import Meter, MeterConfig
@@ -14,7 +15,23 @@ from p4pmip.softswitch.target.stubs import p4runtime
 Undo = Callable[[], None]
 """Takes an update back."""
 
+
+def in_turn(*steps: Undo) -> Undo:
+    """One step after the other."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run
+
+
 INSERT, MODIFY, DELETE = p4runtime.Update.INSERT, p4runtime.Update.MODIFY, p4runtime.Update.DELETE
+
+
+def kind_name(kind: int) -> str:
+    """INSERT, MODIFY or DELETE."""
+    return {INSERT: "INSERT", MODIFY: "MODIFY", DELETE: "DELETE"}.get(kind, "UNSPECIFIED")  # type: ignore[call-overload, no-any-return]
 
 
 class TableEntries:
@@ -58,7 +75,7 @@ class TableEntries:
         if kind == DELETE:
             table.remove(entry)
             self._use(entry, -1)
-            return lambda: (self._use(entry, +1), table.insert(entry))[1]
+            return in_turn(partial(table.insert, entry), partial(self._use, entry, +1))
         raise invalid("update type", kind, "unknown", ["INSERT", "MODIFY", "DELETE"])
 
     def _insert(
@@ -85,7 +102,7 @@ class TableEntries:
         self._set_details(schema, entry, given, now)
         table.insert(entry)
         self._use(entry, +1)
-        return lambda: (table.remove(entry), self._use(entry, -1))[1]
+        return in_turn(partial(table.remove, entry), partial(self._use, entry, -1))
 
     def _modify(self, schema: TableSchema, entry: Entry, given: "p4runtime.TableEntry", now: float) -> Undo:
         undo = self._snapshot(entry)

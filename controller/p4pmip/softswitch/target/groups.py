@@ -1,13 +1,14 @@
 """Action profile members and groups, multicast groups, clone sessions and parser value sets (P4Runtime §9.2, §9.4)."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from p4pmip.softswitch.pipeline import Pipeline, Profile
 from p4pmip.softswitch.replication import CloneSession, Replica
 from p4pmip.softswitch.tables import Group, Member
 from p4pmip.softswitch.target.action import decode_action, encode_action
 from p4pmip.softswitch.target.bytestring import decode, encode
-from p4pmip.softswitch.target.entries import DELETE, INSERT, MODIFY, Undo
+from p4pmip.softswitch.target.entries import DELETE, INSERT, MODIFY, Undo, in_turn, kind_name
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
 from p4pmip.softswitch.target.schema import ProfileSchema, Schema, unknown
 from p4pmip.softswitch.target.stubs import p4runtime
@@ -49,14 +50,14 @@ class Groups:
                 raise Refusal(Code.RESOURCE_EXHAUSTED, place, number, "the profile is full", [f"at most {schema.size}"])
             ref, arguments = decode_action(schema.name, schema.actions, given.action)
             profile.members[number] = Member(number, ref.action, arguments)
-            return lambda: (profile.members.pop(number), None)[1]
+            return partial(_forget, profile.members, number)
         if member is None:
             raise not_found(place, number, "does not exist", sorted(profile.members))
         if kind == DELETE:
             if member.users:
                 raise _in_use(place, number, member.users)
             del profile.members[number]
-            return lambda: profile.members.__setitem__(number, member)
+            return partial(profile.members.__setitem__, number, member)
         ref, arguments = decode_action(schema.name, schema.actions, given.action)
         before = member.action, member.arguments
         member.action, member.arguments = ref.action, arguments
@@ -94,7 +95,7 @@ class Groups:
             self._fill(schema, profile, group, given)
             profile.groups[number] = group
             created = group
-            return lambda: (profile.groups.pop(number), _count(created, -1))[1]
+            return in_turn(partial(_forget, profile.groups, number), partial(_count, created, -1))
         if group is None:
             raise not_found(place, number, "does not exist", sorted(profile.groups))
         if kind == DELETE:
@@ -103,7 +104,7 @@ class Groups:
             del profile.groups[number]
             _count(group, -1)
             deleted = group
-            return lambda: (profile.groups.__setitem__(number, deleted), _count(deleted, +1))[1]
+            return in_turn(partial(profile.groups.__setitem__, number, deleted), partial(_count, deleted, +1))
         changed, before, source = group, group.members, group.source
         if given.max_size != group.most:
             raise invalid(f"{place} {number}: max_size", given.max_size, "cannot change", [group.most])
@@ -249,7 +250,7 @@ class Groups:
             raise unknown("value_set_id", given.value_set_id, "value set", self.schema.value_sets)
         name = info.preamble.name
         if kind != MODIFY:
-            raise invalid(f"{name}: update type", p4runtime.Update.Type.Name(kind), "can only be modified", ["MODIFY"])
+            raise invalid(f"{name}: update type", kind_name(kind), "can only be modified", ["MODIFY"])
         if len(given.members) > info.size > 0:
             problem = "is too many members"
             raise Refusal(Code.RESOURCE_EXHAUSTED, name, len(given.members), problem, [f"at most {info.size}"])
@@ -259,7 +260,7 @@ class Groups:
         before = set(held)
         held.clear()
         held.update(members)
-        return lambda: (held.clear(), held.update(before))[1]
+        return in_turn(held.clear, partial(held.update, before))
 
     @staticmethod
     def _value(name: str, widths: dict[int, int], member: "p4runtime.ValueSetMember") -> int:
@@ -291,6 +292,10 @@ class Groups:
                     part = value >> shift & (1 << one.bitwidth) - 1
                     member.match.add(field_id=one.id).exact.value = encode(part)
             yield entity
+
+
+def _forget(known: dict[int, Member] | dict[int, Group], number: int) -> None:
+    known.pop(number)
 
 
 def _count(group: Group, by: int) -> None:
