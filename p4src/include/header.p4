@@ -1,0 +1,252 @@
+/*
+ * Headers in three slots. Slot 1 is what arrived; slot 2 (inner_*) is what it carries, if it looks like a tunnel; slot 3
+ * (tx_*) is what is put in front and is never extracted. Terminating a tunnel makes slot 1 invalid, entering one makes
+ * slot 3 valid: nothing is copied.
+ */
+
+#ifndef HEADER_P4
+#define HEADER_P4
+
+#include "define.p4"
+
+typedef bit<48> mac_t;
+typedef bit<32> ipv4_address_t;
+typedef bit<128> ipv6_address_t;
+typedef bit<16> vrf_t;
+typedef bit<12> link_t;
+typedef bit<16> peer_t;
+typedef bit<16> tunnel_t;
+typedef bit<32> session_t;
+typedef bit<32> nexthop_t;
+
+@controller_header("packet_in")
+header packet_in_t {
+    @id(1) bit<9> ingress_port;
+    @id(2) @padding bit<7> pad;
+    @id(3) Reason reason;
+    @id(4) session_t session_id;
+    @id(5) bit<32> aux; // TOO_BIG: the MTU that would fit; otherwise the link_id
+}
+
+/*
+ * submit_to_ingress = 0: the packet leaves by `port` as it is.
+ * submit_to_ingress = 1, session_id = 0: it is treated as if received on `port`; CPU_PORT stands for this switch itself.
+ * submit_to_ingress = 1, session_id not 0: it continues in that session and direction, its hop limit untouched.
+ */
+@controller_header("packet_out")
+header packet_out_t {
+    @id(1) bit<9> egress_port;
+    @id(2) bit<1> submit_to_ingress;
+    @id(3) Direction direction;
+    @id(4) @padding bit<4> pad;
+    @id(5) session_t session_id;
+}
+
+header ethernet_t {
+    mac_t dst;
+    mac_t src;
+    bit<16> ether_type;
+}
+
+header vlan_t {
+    bit<3> pcp;
+    bit<1> dei;
+    bit<12> vlan_id;
+    bit<16> ether_type;
+}
+
+header ipv4_t {
+    bit<4> version;
+    bit<4> ihl;
+    bit<6> dscp;
+    bit<2> ecn;
+    bit<16> total_length;
+    bit<16> identification;
+    bit<1> reserved;
+    bit<1> df;
+    bit<1> mf;
+    bit<13> fragment_offset;
+    bit<8> ttl;
+    bit<8> protocol;
+    bit<16> checksum;
+    ipv4_address_t src;
+    ipv4_address_t dst;
+}
+
+header ipv4_options_t {
+    varbit<320> octets;
+}
+
+header ipv6_t {
+    bit<4> version;
+    bit<6> dscp;
+    bit<2> ecn;
+    bit<20> flow_label;
+    bit<16> payload_length;
+    bit<8> next_header;
+    bit<8> hop_limit;
+    ipv6_address_t src;
+    ipv6_address_t dst;
+}
+
+/* RFC 8200 §4.6; Linux puts one with the tunnel encapsulation limit (RFC 2473 §4.1.1) before what it tunnels. */
+header destination_options_t {
+    bit<8> next_header;
+    bit<8> length;
+    varbit<16368> octets;
+}
+
+header udp_t {
+    bit<16> src_port;
+    bit<16> dst_port;
+    bit<16> length;
+    bit<16> checksum;
+}
+
+/* RFC 5845 §7 */
+header tlv_t {
+    bit<8> zero;
+    bit<8> next_header;
+    bit<16> length;
+}
+
+/* RFC 2784 §2.1 with RFC 2890 §2; routing, strict_route and recursion are RFC 1701's, which a receiver must refuse. */
+header gre_t {
+    bit<1> has_checksum;
+    bit<1> routing;
+    bit<1> has_key;
+    bit<1> has_sequence;
+    bit<1> strict_route;
+    bit<1> recursion;
+    bit<7> reserved;
+    bit<3> version;
+    bit<16> protocol;
+}
+
+header gre_checksum_t {
+    bit<16> checksum;
+    bit<16> reserved;
+}
+
+header gre_key_t {
+    bit<32> key;
+}
+
+header gre_sequence_t {
+    bit<32> number;
+}
+
+/* Looked at, not extracted: it stays payload. */
+struct ports_t {
+    bit<16> src;
+    bit<16> dst;
+}
+
+struct headers_t {
+    packet_in_t packet_in;
+    packet_out_t packet_out;
+    // slot 3
+    ethernet_t tx_ethernet;
+    vlan_t tx_vlan;
+    // slot 1
+    ethernet_t ethernet;
+    vlan_t vlan;
+    // slot 3
+    ipv4_t tx_ipv4;
+    ipv6_t tx_ipv6;
+    udp_t tx_udp;
+    tlv_t tx_tlv;
+    gre_t tx_gre;
+    gre_key_t tx_gre_key;
+    // slot 1
+    ipv4_t ipv4;
+    ipv4_options_t ipv4_options;
+    ipv6_t ipv6;
+    destination_options_t destination_options;
+    udp_t udp;
+    tlv_t tlv;
+    gre_t gre;
+    gre_checksum_t gre_checksum;
+    gre_key_t gre_key;
+    gre_sequence_t gre_sequence;
+    // slot 2
+    ipv4_t inner_ipv4;
+    ipv4_options_t inner_ipv4_options;
+    ipv6_t inner_ipv6;
+}
+
+/* The packet that is being served: slot 2 once a tunnel has been terminated, else slot 1. */
+struct user_t {
+    ipv6_address_t src_v6;
+    ipv6_address_t dst_v6;
+    ipv4_address_t src_v4;
+    ipv4_address_t dst_v4;
+    bit<16> ether_type;
+    bit<8> protocol;
+    bit<6> dscp;
+    bit<2> ecn;
+    bit<8> hop_limit;
+    bit<16> length; // of the whole IP packet
+    bit<16> src_port;
+    bit<16> dst_port;
+}
+
+struct metadata_t {
+    Reason reason;
+    bit<32> aux;
+    // where it came from
+    bit<9> port;
+    bit<12> vlan_id;
+    Role role;
+    vrf_t vrf;
+    link_t link_id;
+    @field_list(0)
+    bit<1> own;      // made by this switch or its controller; survives recirculation
+    bit<1> injected; // by the controller into a session
+    bit<16> ether_type;
+    // slot 1
+    bit<8> protocol; // after one destination options header
+    bit<8> icmp_type;
+    bit<16> udp_port;
+    bit<1> fragment;
+    bit<1> is_local;
+    bit<32> link_header; // octets before slot 1
+    bit<16> tunnel_header; // octets between the start of slot 1 and the start of slot 2
+    Encapsulation encapsulation;
+    // tunnel received
+    bit<1> terminated;
+    bit<6> outer_dscp;
+    bit<2> outer_ecn;
+    DscpMode rx_dscp_mode;
+    peer_t peer_id;
+    bit<1> key_valid;
+    bit<32> key;
+    bit<1> unchecked;
+    ipv6_address_t mn_v6; // the mobile node's end of the inner packet
+    ipv4_address_t mn_v4;
+    // session
+    user_t user;
+    session_t session_id;
+    Direction direction;
+    bit<1> in_session;
+    // tunnel sent
+    bit<1> encapsulate;
+    tunnel_t tunnel_id;
+    bit<1> tx_key_valid;
+    bit<32> tx_key;
+    bit<16> tx_key_length;
+    bit<8> tx_protocol; // of the user packet, as next header
+    bit<16> overhead;
+    // route
+    bit<16> tx_ether_type;
+    vrf_t tx_vrf;
+    ipv4_address_t tx_dst_v4;
+    ipv6_address_t tx_dst_v6;
+    nexthop_t nexthop_id;
+    bit<16> mtu;
+    bit<1> to_self;
+    bit<1> recirculate;
+    bit<1> update_user_checksum;
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* To and from the controller, and the end of every packet that is not forwarded. */
+
+#ifndef PACKETIO_P4
+#define PACKETIO_P4
+
+#include "header.p4"
+
+/* A packet from the controller that does not simply leave. */
+control FromController(inout headers_t hdr, inout metadata_t meta) {
+    apply {
+        if (hdr.packet_out.session_id != 0) {
+            meta.injected = 1;
+            meta.in_session = 1;
+            meta.own = 1;
+            meta.session_id = hdr.packet_out.session_id;
+            meta.direction = hdr.packet_out.direction;
+        } else if (hdr.packet_out.egress_port == CPU_PORT) {
+            meta.own = 1;
+        }
+        hdr.packet_out.setInvalid();
+    }
+}
+
+control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
+    bit<2> color = 0;
+
+    /* By Reason. */
+    @id(0x12000001)
+    counter<bit<8>>(256, CounterType.packets) reasons;
+
+    /* By link_id and the low four bits of Reason: no host can keep another one's packets from the controller. */
+    @id(0x14000001)
+    meter<bit<16>>(PUNT_METERS, MeterType.packets) punts;
+
+    /* The packet as it would have been forwarded, without the tunnel it was about to enter. */
+    @hidden
+    action punt() {
+        hdr.packet_in.setValid();
+        hdr.packet_in.ingress_port = meta.port;
+        hdr.packet_in.pad = 0;
+        hdr.packet_in.reason = meta.reason;
+        hdr.packet_in.session_id = meta.session_id;
+        hdr.packet_in.aux = meta.aux;
+        hdr.tx_ethernet.setInvalid();
+        hdr.tx_vlan.setInvalid();
+        hdr.tx_ipv4.setInvalid();
+        hdr.tx_ipv6.setInvalid();
+        hdr.tx_udp.setInvalid();
+        hdr.tx_tlv.setInvalid();
+        hdr.tx_gre.setInvalid();
+        hdr.tx_gre_key.setInvalid();
+        standard_metadata.egress_spec = CPU_PORT;
+    }
+
+    apply {
+        if ((bit<8>)meta.reason < REASON_DROP) {
+            punts.execute_meter(meta.link_id ++ ((bit<8>)meta.reason)[3:0], color);
+            if (color == V1MODEL_METER_COLOR_RED) {
+                meta.reason = Reason.METER;
+            }
+        }
+        reasons.count((bit<8>)meta.reason);
+        if ((bit<8>)meta.reason < REASON_DROP) {
+            punt();
+        } else {
+            mark_to_drop(standard_metadata);
+        }
+    }
+}
+
+#endif

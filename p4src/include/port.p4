@@ -1,0 +1,85 @@
+/* Where the packet came from: what kind of link, in whose address space; and whether the frame is for us. */
+
+#ifndef PORT_P4
+#define PORT_P4
+
+#include "header.p4"
+
+/* Nothing more is done with the packet, but for what `reason` asks; see Reason. */
+@id(0x01000001)
+action stop(inout metadata_t meta, @id(1) Reason reason) {
+    meta.reason = reason;
+}
+
+control Port(in headers_t hdr, inout metadata_t meta) {
+    @id(0x13000001)
+    direct_counter(CounterType.packets_and_bytes) port_vlan_counter;
+
+    @id(0x01000010)
+    action set_access(@id(1) vrf_t vrf, @id(2) link_t link_id) {
+        meta.role = Role.ACCESS;
+        meta.vrf = vrf;
+        meta.link_id = link_id;
+    }
+
+    @id(0x01000011)
+    action set_transport(@id(1) vrf_t vrf, @id(2) link_t link_id) {
+        meta.role = Role.TRANSPORT;
+        meta.vrf = vrf;
+        meta.link_id = link_id;
+    }
+
+    @id(0x01000012)
+    action set_service(@id(1) vrf_t vrf, @id(2) link_t link_id) {
+        meta.role = Role.SERVICE;
+        meta.vrf = vrf;
+        meta.link_id = link_id;
+    }
+
+    @id(0x02000001)
+    table port_vlan {
+        key = {
+            meta.port: exact @id(1) @name("port");
+            meta.vlan_id: exact @id(2) @name("vlan_id"); // 0: untagged
+        }
+        actions = {
+            set_access;
+            set_transport;
+            set_service;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.PORT);
+        size = LINKS;
+        counters = port_vlan_counter;
+    }
+
+    @id(0x02000002)
+    table my_station {
+        key = {
+            meta.link_id: exact @id(1) @name("link_id");
+            hdr.ethernet.dst: exact @id(2) @name("mac") @format(MAC_ADDRESS);
+        }
+        actions = {
+            NoAction;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.STATION);
+        size = LINKS;
+    }
+
+    apply {
+        if (meta.own == 1) {
+            meta.role = Role.TRANSPORT;
+            meta.vrf = VRF_TRANSPORT;
+        } else {
+            port_vlan.apply();
+            // Group addresses are sorted out by what they carry.
+            if (meta.reason == Reason.NONE && hdr.ethernet.dst[40:40] == 0) {
+                my_station.apply();
+            }
+        }
+        meta.aux = (bit<32>)meta.link_id;
+    }
+}
+
+#endif

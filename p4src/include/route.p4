@@ -1,0 +1,134 @@
+/* Ordinary routing, of what is tunnelled (in the transport VRF) and of what is not (in its realm). */
+
+#ifndef ROUTE_P4
+#define ROUTE_P4
+
+#include "port.p4"
+
+control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
+    @id(0x1300000f)
+    direct_counter(CounterType.packets_and_bytes) nexthop_counter;
+
+    @id(0x01000080)
+    action set_nexthop(@id(1) @refers_to(nexthop, nexthop_id) nexthop_t nexthop_id) {
+        meta.nexthop_id = nexthop_id;
+    }
+
+    /* An address of this switch: what was tunnelled goes round once more, what came out of a tunnel ends here. */
+    @id(0x01000081)
+    action local() {
+        meta.to_self = 1;
+    }
+
+    @id(0x02000014)
+    table route_v6 {
+        key = {
+            meta.tx_vrf: exact @id(1) @name("vrf");
+            meta.tx_dst_v6: lpm @id(2) @name("dst") @format(IPV6_ADDRESS);
+        }
+        actions = {
+            set_nexthop;
+            local;
+            stop(meta);
+        }
+        const default_action = stop(meta, Reason.NO_ROUTE);
+        size = ROUTES;
+    }
+
+    @id(0x02000015)
+    table route_v4 {
+        key = {
+            meta.tx_vrf: exact @id(1) @name("vrf");
+            meta.tx_dst_v4: lpm @id(2) @name("dst") @format(IPV4_ADDRESS);
+        }
+        actions = {
+            set_nexthop;
+            local;
+            stop(meta);
+        }
+        const default_action = stop(meta, Reason.NO_ROUTE);
+        size = ROUTES;
+    }
+
+    @id(0x01000082)
+    action l2(@id(1) bit<9> port, @id(2) @format(MAC_ADDRESS) mac_t src, @id(3) @format(MAC_ADDRESS) mac_t dst,
+              @id(4) bit<16> mtu) {
+        standard_metadata.egress_spec = port;
+        hdr.tx_ethernet.setValid();
+        hdr.tx_ethernet.src = src;
+        hdr.tx_ethernet.dst = dst;
+        hdr.tx_ethernet.ether_type = meta.tx_ether_type;
+        meta.mtu = meta.mtu < mtu ? meta.mtu : mtu;
+    }
+
+    @id(0x01000083)
+    action l2_vlan(@id(1) bit<9> port, @id(2) bit<12> vlan_id, @id(3) @format(MAC_ADDRESS) mac_t src,
+                   @id(4) @format(MAC_ADDRESS) mac_t dst, @id(5) bit<16> mtu) {
+        standard_metadata.egress_spec = port;
+        hdr.tx_ethernet.setValid();
+        hdr.tx_ethernet.src = src;
+        hdr.tx_ethernet.dst = dst;
+        hdr.tx_ethernet.ether_type = TYPE_VLAN;
+        hdr.tx_vlan.setValid();
+        hdr.tx_vlan.pcp = 0;
+        hdr.tx_vlan.dei = 0;
+        hdr.tx_vlan.vlan_id = vlan_id;
+        hdr.tx_vlan.ether_type = meta.tx_ether_type;
+        meta.mtu = meta.mtu < mtu ? meta.mtu : mtu;
+    }
+
+    @id(0x02000016)
+    table nexthop {
+        key = {
+            meta.nexthop_id: exact @id(1) @name("nexthop_id");
+        }
+        actions = {
+            l2;
+            l2_vlan;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.NO_NEXTHOP);
+        size = NEXTHOPS;
+        counters = nexthop_counter;
+    }
+
+    /* To itself: the peer's end of the tunnel is here too. */
+    @hidden
+    action go_round() {
+        meta.recirculate = 1;
+        meta.own = 1;
+        standard_metadata.egress_spec = CPU_PORT;
+        hdr.tx_ethernet.setValid();
+        hdr.tx_ethernet.src = 0;
+        hdr.tx_ethernet.dst = 0;
+        hdr.tx_ethernet.ether_type = meta.tx_ether_type;
+    }
+
+    apply {
+        if (meta.nexthop_id == 0) {
+            if (meta.tx_ether_type == TYPE_IPV6) {
+                route_v6.apply();
+            } else {
+                route_v4.apply();
+            }
+        }
+        if (meta.reason == Reason.NONE) {
+            if (meta.to_self == 0) {
+                nexthop.apply();
+            } else if (meta.encapsulate == 1) {
+                go_round();
+            } else if (meta.terminated == 1) {
+                meta.reason = Reason.DECAPSULATED_LOCAL;
+            } else {
+                meta.reason = Reason.LOCAL;
+            }
+        }
+        // Not the length of the frame: it may have been padded.
+        if (meta.reason == Reason.NONE && meta.user.length |+| meta.overhead > meta.mtu) {
+            meta.reason = Reason.TOO_BIG;
+            meta.aux = (bit<32>)(meta.mtu |-| meta.overhead);
+        }
+    }
+}
+
+#endif

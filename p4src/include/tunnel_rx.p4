@@ -1,0 +1,260 @@
+/* The end of a tunnel: peer, encapsulation and key must agree on a session, and the inner address must be its own. */
+
+#ifndef TUNNEL_RX_P4
+#define TUNNEL_RX_P4
+
+#include "port.p4"
+
+/* Which tunnel the packet came through. */
+control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
+    @id(0x13000004)
+    direct_counter(CounterType.packets_and_bytes) tunnel_rx_v6_counter;
+    @id(0x13000005)
+    direct_counter(CounterType.packets_and_bytes) tunnel_rx_v4_counter;
+    @id(0x13000006)
+    direct_counter(CounterType.packets_and_bytes) gre_rx_counter;
+
+    @id(0x01000040)
+    action terminate(@id(1) @refers_to(gre_rx, peer_id) peer_t peer_id, @id(2) DscpMode dscp_mode) {
+        meta.peer_id = peer_id;
+        meta.rx_dscp_mode = dscp_mode;
+    }
+
+    @id(0x02000007)
+    table tunnel_rx_v6 {
+        key = {
+            meta.vrf: exact @id(1) @name("vrf");
+            hdr.ipv6.dst: exact @id(2) @name("local") @format(IPV6_ADDRESS);
+            hdr.ipv6.src: exact @id(3) @name("peer") @format(IPV6_ADDRESS);
+        }
+        actions = {
+            terminate;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.TUNNEL_PEER);
+        size = PEERS;
+        counters = tunnel_rx_v6_counter;
+    }
+
+    @id(0x02000008)
+    table tunnel_rx_v4 {
+        key = {
+            meta.vrf: exact @id(1) @name("vrf");
+            hdr.ipv4.dst: exact @id(2) @name("local") @format(IPV4_ADDRESS);
+            hdr.ipv4.src: exact @id(3) @name("peer") @format(IPV4_ADDRESS);
+        }
+        actions = {
+            terminate;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.TUNNEL_PEER);
+        size = PEERS;
+        counters = tunnel_rx_v4_counter;
+    }
+
+    @id(0x01000041)
+    action rx_session(@id(1) session_t session_id, @id(2) vrf_t vrf, @id(3) Direction direction) {
+        meta.session_id = session_id;
+        meta.vrf = vrf;
+        meta.direction = direction;
+    }
+
+    /* The MAG's between PBU and PBA: it knows its own key, but not yet the mobile node's addresses. */
+    @id(0x01000042)
+    action rx_session_unchecked(@id(1) session_t session_id, @id(2) vrf_t vrf, @id(3) Direction direction) {
+        meta.session_id = session_id;
+        meta.vrf = vrf;
+        meta.direction = direction;
+        meta.unchecked = 1;
+    }
+
+    /* No key, or one that stands for a realm: the inner address finds the session. */
+    @id(0x01000043)
+    action rx_vrf(@id(1) vrf_t vrf, @id(2) Direction direction) {
+        meta.vrf = vrf;
+        meta.direction = direction;
+    }
+
+    @id(0x02000009)
+    table gre_rx {
+        key = {
+            meta.peer_id: exact @id(1) @name("peer_id");
+            meta.encapsulation: exact @id(2) @name("encapsulation");
+            meta.key_valid: exact @id(3) @name("key_valid");
+            meta.key: exact @id(4) @name("gre_key");
+        }
+        actions = {
+            rx_session;
+            rx_session_unchecked;
+            rx_vrf;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.TUNNEL_KEY);
+        size = SESSIONS;
+        counters = gre_rx_counter;
+    }
+
+    apply {
+        if (hdr.ipv6.isValid()) {
+            meta.outer_dscp = hdr.ipv6.dscp;
+            meta.outer_ecn = hdr.ipv6.ecn;
+            tunnel_rx_v6.apply();
+        } else {
+            meta.outer_dscp = hdr.ipv4.dscp;
+            meta.outer_ecn = hdr.ipv4.ecn;
+            tunnel_rx_v4.apply();
+        }
+        if (meta.reason == Reason.NONE) {
+            if (hdr.gre.isValid() && (hdr.gre.routing != 0 || hdr.gre.strict_route != 0 || hdr.gre.recursion != 0
+                                      || hdr.gre.version != 0)) {
+                meta.reason = Reason.GRE_HEADER;
+            } else if (hdr.gre.isValid() && hdr.gre.protocol != TYPE_IPV4 && hdr.gre.protocol != TYPE_IPV6) {
+                meta.reason = Reason.GRE_PROTOCOL;
+            } else if (standard_metadata.parser_error == error.InnerIPHeader
+                       || (!hdr.inner_ipv4.isValid() && !hdr.inner_ipv6.isValid())
+                       || (hdr.tlv.isValid() && hdr.udp.length - 12 != hdr.tlv.length)) {
+                meta.reason = Reason.TUNNEL_HEADER;
+            } else if (standard_metadata.checksum_error == 1) {
+                meta.reason = Reason.CHECKSUM;
+            } else {
+                gre_rx.apply();
+            }
+        }
+    }
+}
+
+/* Whose packet it is, and that it is theirs. */
+control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
+    bit<16> outer_length = 0;
+
+    @id(0x13000007)
+    direct_counter(CounterType.packets_and_bytes) realm_session_v6_counter;
+    @id(0x13000008)
+    direct_counter(CounterType.packets_and_bytes) realm_session_v4_counter;
+
+    @id(0x01000044)
+    action realm_session(@id(1) session_t session_id, @id(2) vrf_t vrf) {
+        meta.session_id = session_id;
+        meta.vrf = vrf;
+    }
+
+    @id(0x0200000a)
+    table realm_session_v6 {
+        key = {
+            meta.peer_id: exact @id(1) @name("peer_id");
+            meta.encapsulation: exact @id(2) @name("encapsulation");
+            meta.vrf: exact @id(3) @name("vrf");
+            meta.mn_v6: lpm @id(4) @name("address") @format(IPV6_ADDRESS);
+        }
+        actions = {
+            realm_session;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.REALM_ADDRESS);
+        size = SESSION_PREFIXES;
+        counters = realm_session_v6_counter;
+    }
+
+    @id(0x0200000b)
+    table realm_session_v4 {
+        key = {
+            meta.peer_id: exact @id(1) @name("peer_id");
+            meta.encapsulation: exact @id(2) @name("encapsulation");
+            meta.vrf: exact @id(3) @name("vrf");
+            meta.mn_v4: exact @id(4) @name("address") @format(IPV4_ADDRESS);
+        }
+        actions = {
+            realm_session;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.REALM_ADDRESS);
+        size = SESSIONS;
+        counters = realm_session_v4_counter;
+    }
+
+    @id(0x0200000c)
+    table session_address_v6 {
+        key = {
+            meta.session_id: exact @id(1) @name("session_id");
+            meta.mn_v6: lpm @id(2) @name("address") @format(IPV6_ADDRESS);
+        }
+        actions = {
+            NoAction;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.SESSION_ADDRESS);
+        size = SESSION_PREFIXES;
+    }
+
+    @id(0x0200000d)
+    table session_address_v4 {
+        key = {
+            meta.session_id: exact @id(1) @name("session_id");
+            meta.mn_v4: exact @id(2) @name("address") @format(IPV4_ADDRESS);
+        }
+        actions = {
+            NoAction;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.SESSION_ADDRESS);
+        size = SESSIONS;
+    }
+
+    @hidden
+    action decapsulate() {
+        hdr.ipv4.setInvalid();
+        hdr.ipv4_options.setInvalid();
+        hdr.ipv6.setInvalid();
+        hdr.destination_options.setInvalid();
+        hdr.udp.setInvalid();
+        hdr.tlv.setInvalid();
+        hdr.gre.setInvalid();
+        hdr.gre_checksum.setInvalid();
+        hdr.gre_key.setInvalid();
+        hdr.gre_sequence.setInvalid();
+    }
+
+    apply {
+        if (hdr.ipv6.isValid()) {
+            outer_length = 40 |+| hdr.ipv6.payload_length;
+        } else {
+            outer_length = hdr.ipv4.total_length;
+        }
+        if (meta.user.length |+| meta.tunnel_header > outer_length
+            || (hdr.inner_ipv4.isValid() && meta.user.length < (bit<16>)hdr.inner_ipv4.ihl << 2)) {
+            meta.reason = Reason.TUNNEL_HEADER;
+        } else if (hdr.inner_ipv6.isValid()) {
+            if (meta.direction == Direction.UPLINK) {
+                meta.mn_v6 = meta.user.src_v6;
+            } else {
+                meta.mn_v6 = meta.user.dst_v6;
+            }
+            if (meta.session_id == 0) {
+                realm_session_v6.apply();
+            } else if (meta.unchecked == 0) {
+                session_address_v6.apply();
+            }
+        } else {
+            if (meta.direction == Direction.UPLINK) {
+                meta.mn_v4 = meta.user.src_v4;
+            } else {
+                meta.mn_v4 = meta.user.dst_v4;
+            }
+            if (meta.session_id == 0) {
+                realm_session_v4.apply();
+            } else if (meta.unchecked == 0) {
+                session_address_v4.apply();
+            }
+        }
+        if (meta.reason == Reason.NONE) {
+            decapsulate();
+            if (hdr.vlan.isValid()) {
+                hdr.vlan.ether_type = meta.user.ether_type;
+            } else {
+                hdr.ethernet.ether_type = meta.user.ether_type;
+            }
+        }
+    }
+}
+
+#endif
