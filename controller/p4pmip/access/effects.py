@@ -1,0 +1,72 @@
+"""What the access side asks of the world: frozen values, drained with `effects()` and carried out in their order.
+
+Frames are untagged; who sends them adds the VLAN tag of the link, if it has one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from p4pmip.mobility.binding import IPAddress
+
+
+class Direction(Enum):
+    """Of a session's packets, as seen from the mobile node."""
+
+    UPLINK = 1
+    DOWNLINK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send a frame out of a link."""
+
+    link: int
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """Let a frame continue through the switch in a session, as if it had just been routed: a fragment, an error."""
+
+    session_id: int
+    direction: Direction
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MobileNodeSeen:
+    """A node that is not served has sent something: a hint to identify it and attach it (RFC 5213 §6.9.1.1)."""
+
+    link: int
+    mac: bytes
+    address: IPAddress | None
+    """The address it used, if it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A served node was idle and has answered no probe: it has left the link (RFC 5213 §6.9.1.4)."""
+
+    link: int
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AddressReleased:
+    """The mobile node gave back its IPv4 home address by DHCP (RFC 5844 §3.4.1)."""
+
+    link: int
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourChanged:
+    """The MAC address of a next hop is known, is another, or (None) is known no longer."""
+
+    link: int
+    address: IPAddress
+    mac: bytes | None
+
+
+AccessEffect = Transmit | Inject | MobileNodeSeen | Detached | AddressReleased
+RouterEffect = Transmit | Inject | NeighbourChanged
