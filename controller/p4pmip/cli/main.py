@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"p4pmip {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in sorted(info.name for info in pkgutil.iter_modules(p4pmip.cli.__path__)):
-        if module != "main":
+        if module != "main" and not module.startswith("_"):
             importlib.import_module(f"p4pmip.cli.{module}").register(commands)
     return parser
 

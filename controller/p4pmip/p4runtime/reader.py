@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from p4pmip.errors import P4pmipError
-from p4pmip.forwarding.entry import Entry
+from p4pmip.forwarding.entry import Entry, Match
 from p4pmip.p4runtime import wirecode
 from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.status import Problem, TargetError
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
+from p4pmip.p4runtime.wirecode import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +44,37 @@ class Reader:
         self._schema = pipeline.schema
         self._codec = pipeline.codec
 
-    async def rows(self, table: str, *, counters: bool = False) -> AsyncIterator[TableRow]:
-        """Every entry of a table but its default; with `counters`, their direct counters in the same read."""
+    async def rows(
+        self, table: str, *, counters: bool = False, key: tuple[tuple[str, Match], ...] = ()
+    ) -> AsyncIterator[TableRow]:
+        """Every entry of a table but its default; with `counters`, their direct counters in the same read.
+
+        With `key`, the values of every field of an all-exact table, that entry only (none if there is none).
+        """
         info = self._schema.table(table)
         request = p4runtime_pb2.ReadRequest()
         wanted = request.entities.add().table_entry
         wanted.table_id = info.id
+        for name, match in key:
+            wanted.match.add(field_id=info.fields[name].id).exact.value = canonical(int(match))  # type: ignore[arg-type]
         counted = counters and info.counted
         if counted:
             wanted.counter_data.SetInParent()
-        async for data in self._client.read(request):
-            for entity in p4runtime_pb2.ReadResponse.FromString(data).entities:
-                row = entity.table_entry
-                if not row.is_default_action:
-                    count = Count(row.counter_data.packet_count, row.counter_data.byte_count) if counted else None
-                    yield TableRow(self._codec.decode(row), count, row.is_const or info.const)
+        async for row in self._table_entries(request, one=bool(key)):
+            if not row.is_default_action:
+                count = Count(row.counter_data.packet_count, row.counter_data.byte_count) if counted else None
+                yield TableRow(self._codec.decode(row), count, row.is_const or info.const)
+
+    async def _table_entries(
+        self, request: p4runtime_pb2.ReadRequest, *, one: bool
+    ) -> AsyncIterator[p4runtime_pb2.TableEntry]:
+        try:
+            async for data in self._client.read(request):
+                for entity in p4runtime_pb2.ReadResponse.FromString(data).entities:
+                    yield entity.table_entry
+        except TargetError as error:
+            if not one or error.cause.code != code_pb2.NOT_FOUND:
+                raise
 
     async def entries(self, table: str) -> AsyncIterator[Entry]:
         """Every entry of a table that may be written."""
@@ -95,12 +112,12 @@ class Reader:
         return cells
 
     async def drops(self) -> dict[str, int]:
-        """Packets dropped by reason: the counter that is as long as the enumeration of reasons, by its names."""
+        """Packets dropped, by reason."""
         reasons = self._schema.reasons
         if reasons is None:
             raise P4pmipError("P4Info", self._schema.name, "has no enumeration of drop reasons")
-        named = [c for c in self._schema.counters.values() if c.index is reasons or "drop" in c.name.lower()]
-        if not named:
+        counter = self._schema.drop_counter
+        if counter is None:
             raise P4pmipError("P4Info", self._schema.name, "has no counter of drop reasons", self._schema.counters)
-        cells = await self.counter(named[0].name)
+        cells = await self.counter(counter.name)
         return {name: cells[value].packets for value, name in reasons.names.items() if value in cells}

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from p4pmip.forwarding.entry import Entry, EntryKey
@@ -12,6 +12,7 @@ from p4pmip.p4runtime.batching import Refusal
 from p4pmip.p4runtime.codec import Codec
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reader import Reader
+from p4pmip.p4runtime.schema import Schema
 from p4pmip.p4runtime.stubs import p4runtime_pb2
 from p4pmip.p4runtime.writer import Phases, Writer, WriteRefused
 
@@ -42,6 +43,20 @@ class Plan:
             *(Update(Operation.MODIFY, new) for _, new in self.modify),
             *(Update(Operation.DELETE, entry) for entry in self.delete),
         ]
+
+    def lines(self, show: Callable[[Entry], str]) -> Iterator[str]:
+        """One line an entry: `+` insert, `~` modify (old => new), `-` delete; `show` puts an entry in words."""
+        for entry in self.insert:
+            yield f"+ {entry.table} {show(entry)}"
+        for old, new in self.modify:
+            yield f"~ {old.table} {show(old)} => {show(new)}"
+        for entry in self.delete:
+            yield f"- {entry.table} {show(entry)}"
+
+
+def ours_in(theirs: Schema, ours: Schema) -> tuple[str, ...]:
+    """The tables that we write in a target that runs `theirs`: not const ones, and none that others added."""
+    return tuple(name for name, table in theirs.tables.items() if name in ours.tables and not table.const)
 
 
 Order = Callable[[Plan], Phases]
@@ -141,8 +156,7 @@ class Reconciler:
         return self.last
 
     async def _plan(self, touched: set[EntryKey]) -> Plan:
-        schema = self.pipeline.schema
-        held = {name: await self.reader.octets(name) for name in self.tables if not schema.table(name).const}
+        held = {name: await self.reader.octets(name) for name in self.tables}
         return await compare(list(self.desired().values()), held, self.pipeline.codec, touched)
 
     async def _repair(self, plan: Plan, touched: set[EntryKey]) -> list[Refusal]:

@@ -125,6 +125,20 @@ class Schema:
             raise P4pmipError(place, name, "no such table in the P4Info", self.tables)
         return self.tables[name]
 
+    def counter_index(self, name: str) -> Mapping[int, str]:
+        """Names of a counter's cells, where an enumeration is its index."""
+        counter, reasons = self.counters[name], self.reasons
+        if counter.index is not None:
+            return counter.index.names
+        return reasons.names if reasons is not None and self.drop_counter is counter else {}
+
+    @property
+    def drop_counter(self) -> Counter | None:
+        """The counter of dropped packets: indexed by the enumeration of reasons, or else named for drops."""
+        counters = self.counters.values()
+        indexed = [counter for counter in counters if counter.index is not None and counter.index is self.reasons]
+        return next(iter(indexed + [counter for counter in counters if "drop" in counter.name.lower()]), None)
+
     @property
     def reasons(self) -> Enumeration | None:
         """The enumeration of the packet-in header's reason: why packets are dropped or punted."""

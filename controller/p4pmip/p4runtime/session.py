@@ -31,7 +31,7 @@ from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.packetio import PacketCodec, PacketIn, PacketQueue
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reader import Count, Reader
-from p4pmip.p4runtime.reconcile import Order, Reconciler, by_operation
+from p4pmip.p4runtime.reconcile import Order, Reconciler, by_operation, ours_in
 from p4pmip.p4runtime.status import Problem, RpcProblem, TargetError, matches
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
 from p4pmip.p4runtime.target import Target
@@ -101,7 +101,7 @@ class Session:
         self.pipeline = pipeline
         self.reader = Reader(self._client, pipeline)
         self._packets = PacketCodec(pipeline.schema)
-        tables = tuple(name for name in self._ours.schema.tables if name in pipeline.schema.tables)
+        tables = ours_in(pipeline.schema, self._ours.schema)
         desired = self._desired or (dict)
         self.reconciler = Reconciler(self.reader, self.writer, pipeline, desired, tables, self._order, self.drift)
 
