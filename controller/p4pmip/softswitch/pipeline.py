@@ -79,7 +79,7 @@ class Pipeline:
     def _interpreter(self, trace: bool) -> Interpreter:
         cells: dict[str, CounterArray | MeterCells | RegisterArray] = {}
         for known in (self.counters, self.meters, self.registers):
-            cells.update(known)  # type: ignore[arg-type]
+            cells.update(known)
         return Interpreter(self.program, self.tables, cells, self.value_sets, self.drop_port, trace)
 
     @property

@@ -142,7 +142,9 @@ class _Compiler:
     def _action(self, json: Json) -> Action:
         parameters = tuple((one["name"], one["bitwidth"]) for one in json["runtime_data"])
         blocks = self._statements(parameters).blocks(json["primitives"])
-        return Action(json["id"], json["name"], parameters, blocks, place_of(json))
+        places = (place_of(one) for one in (json, *json["primitives"]))
+        place = next((one for one in places if one is not NOWHERE), NOWHERE)
+        return Action(json["id"], json["name"], parameters, blocks, place)
 
     # -- parser --
 

@@ -1,0 +1,79 @@
+"""`p4pmip trace`: what a switch does with one packet, and why."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from p4pmip.errors import P4pmipError
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "trace",
+        help="explain what a softswitch does with a packet",
+        description="Run a packet through a softswitch and print every parser state, every table with its key, "
+        "every action, and why the packet was dropped or where it left. With --target it runs in a live softswitch, "
+        "and really leaves; otherwise in one that is made of --pipeline, --p4info and --entries.",
+    )
+    parser.add_argument("--target", metavar="HOST:PORT", help="the P4Runtime address of a live softswitch")
+    parser.add_argument("--pipeline", type=Path, metavar="JSON", help="offline: the program")
+    parser.add_argument("--p4info", type=Path, metavar="FILE", help="offline: its P4Info")
+    parser.add_argument(
+        "--entries", type=Path, metavar="FILE", help="offline: the JSON of `p4pmip tables --raw`"
+    )
+    parser.add_argument("--port", type=int, required=True, help="the port that the packet comes in on")
+    packet = parser.add_mutually_exclusive_group(required=True)
+    packet.add_argument("--hex", help="the packet")
+    packet.add_argument("--pcap", type=Path, metavar="FILE", help="packets, one after the other")
+    parser.add_argument("--cpu-port", type=int, default=510, help="offline: the CPU port (default: 510)")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each packet")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trace the packets."""
+    from p4pmip.softswitch.explain import live, offline
+
+    frames = list(_frames(args))
+    if args.target is not None:
+        tracer = live(args.target)
+    else:
+        for option in ("pipeline", "p4info"):
+            if getattr(args, option) is None:
+                raise P4pmipError(f"--{option}", None, "is needed without --target", ["--target HOST:PORT"])
+        tracer = offline(args.pipeline, args.p4info, args.entries, args.cpu_port)
+    for frame in frames:
+        result = tracer(args.port, frame)
+        print(json.dumps(result) if args.json else "\n".join(_lines(result)))
+    return 0
+
+
+def _frames(args: argparse.Namespace) -> Iterator[bytes]:
+    if args.hex is not None:
+        try:
+            yield bytes.fromhex(args.hex)
+        except ValueError:
+            raise P4pmipError("--hex", args.hex, "is not hexadecimal octets") from None
+        return
+    from p4pmip.softswitch.ports.pcap import read_pcap
+
+    try:
+        yield from (frame for _, frame in read_pcap(args.pcap))
+    except OSError as error:
+        raise P4pmipError("--pcap", str(args.pcap), error.strerror or "cannot be read") from error
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    yield "parser   " + " > ".join(result["parser"])
+    for table in result["tables"]:
+        key = ", ".join(f"{name}={value:#x}" for name, value in table["key"].items())
+        params = ", ".join(f"{name}={value:#x}" for name, value in table["params"].items())
+        yield f"table    {table['name']}({key}) {'hit' if table['hit'] else 'miss'}: {table['action']}({params})"
+    outcome = result["outcome"]
+    if "drop" in outcome:
+        yield f"dropped  {outcome['drop']}"
+    for one in result.get("outputs", [outcome] if "port" in outcome else []):
+        yield f"left     port {one['port']}: {one['hex']}"

@@ -1,0 +1,1 @@
+"""The switch as a program: forwarding in a process of its own, gRPC in another, so that neither starves the other."""

@@ -1,0 +1,149 @@
+"""`p4pmip switch`: start the forwarding process, serve P4Runtime, end both on a signal."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from google.protobuf import text_format
+
+from p4pmip.errors import P4pmipError
+from p4pmip.softswitch.process.dataplane import DataplaneInterface, start_dataplane
+from p4pmip.softswitch.process.forwarder import Options
+from p4pmip.softswitch.process.remote import RemoteLink
+from p4pmip.softswitch.service import start_server
+from p4pmip.softswitch.target.config import load
+from p4pmip.softswitch.target.stubs import p4runtime
+
+GRACE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person asked for."""
+
+    device_id: int
+    cpu_port: int
+    drop_port: int
+    interfaces: tuple[tuple[int, str], ...]
+    grpc_address: str
+    dataplane_address: str | None
+    json: Path | None
+    p4info: Path | None
+    pcap: Path | None
+    use_files: float | None
+    tls: "Tls | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The server's certificate and key, and the authority that clients must come from."""
+
+    certificate: Path
+    key: Path
+    authority: Path | None
+    client_auth: bool
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """For gRPC.
+
+        Raises:
+            P4pmipError: a file cannot be read.
+        """
+        authority = None if self.authority is None else read("--grpc-server-cacert", self.authority)
+        pair = (read("--grpc-server-key", self.key), read("--grpc-server-cert", self.certificate))
+        return grpc.ssl_server_credentials([pair], authority, self.client_auth)
+
+
+def read(option: str, path: Path) -> bytes:
+    """A file that an option names."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise P4pmipError(option, str(path), error.strerror or "cannot be read") from error
+
+
+def program(command: Command) -> "p4runtime.ForwardingPipelineConfig | None":
+    """The program that was named on the command line, checked; its P4Info stands next to it unless it is named."""
+    if command.json is None:
+        return None
+    config = p4runtime.ForwardingPipelineConfig(p4_device_config=read("JSON", command.json))
+    stem = command.json.with_suffix("")
+    beside = [Path(f"{stem}{suffix}") for suffix in (".p4info.txtpb", ".p4info.txt", ".p4info.pb.txt")]
+    path = command.p4info or next((one for one in beside if one.exists()), None)
+    if path is not None:
+        try:
+            text_format.Parse(read("--p4info", path), config.p4info)
+        except text_format.ParseError as error:
+            raise P4pmipError("--p4info", str(path), str(error)) from error
+    load(config, command.drop_port)
+    return config
+
+
+async def serve(command: Command) -> int:
+    """Run until SIGTERM or SIGINT; 1 if the forwarding process was lost."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    credentials = command.tls.credentials() if command.tls else None
+    async with contextlib.AsyncExitStack() as stack:
+        link = RemoteLink(_options(command, stack))
+        link.on_notice = say
+        stack.push_async_callback(link.stop)
+        await link.start()
+        try:
+            if command.dataplane_address is not None:
+                interface = DataplaneInterface(command.device_id, link.packet)
+                link.on_packet = interface.leave
+                dataplane, bound = await start_dataplane(interface, command.dataplane_address)
+                stack.push_async_callback(dataplane.stop, GRACE)
+                say(f"packets over gRPC on {bound}")
+            server, bound = await start_server(link, command.grpc_address, credentials)
+        except OSError as error:
+            raise P4pmipError("--grpc-server-addr", command.grpc_address, str(error)) from error
+        stack.push_async_callback(server.stop, GRACE)
+        say(f"P4Runtime on {bound}, device {command.device_id}, executor interpreter")
+        waits = [asyncio.create_task(stop.wait()), asyncio.create_task(link.lost.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for one in waits:
+            one.cancel()
+        if not stop.is_set():
+            say("the forwarding process has ended unexpectedly")
+            return 1
+    return 0
+
+
+def _options(command: Command, stack: contextlib.AsyncExitStack) -> Options:
+    config = program(command)
+    path = None
+    if config is not None:
+        descriptor, path = tempfile.mkstemp(prefix="p4pmip-switch-")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(config.SerializeToString())
+        stack.callback(Path(path).unlink, True)
+    return Options(
+        command.device_id,
+        command.cpu_port,
+        command.drop_port,
+        command.interfaces,
+        None if command.pcap is None else str(command.pcap),
+        command.use_files,
+        path,
+    )
+
+
+def say(text: str) -> None:
+    """One line for a person."""
+    sys.stderr.write(f"p4pmip switch: {text}\n")
+    sys.stderr.flush()
+
+
+def run(command: Command) -> int:
+    """Run the switch."""
+    return asyncio.run(serve(command))
