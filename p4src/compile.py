@@ -55,14 +55,14 @@ def main() -> int:
     """Exit status 0, or 1 if the compiler is missing or refuses the program."""
     compiler = shutil.which(COMPILER)
     if compiler is None:
-        print(f"make p4: {COMPILER} is not on PATH; it comes with p4c (https://github.com/p4lang/p4c)", file=sys.stderr)
+        sys.stderr.write(f"make p4: {COMPILER} is not on PATH; it comes with p4c (https://github.com/p4lang/p4c)\n")
         return 1
     try:
         compile_program(compiler)
     except subprocess.CalledProcessError as error:
-        print(f"make p4: {COMPILER} ended with status {error.returncode}; build/ is as it was", file=sys.stderr)
+        sys.stderr.write(f"make p4: {COMPILER} ended with status {error.returncode}; build/ is as it was\n")
         return 1
-    print(f"make p4: {', '.join(str(path.relative_to(HERE.parent)) for path in sorted(BUILD.iterdir()))}")
+    sys.stdout.write(f"make p4: {', '.join(str(path.relative_to(HERE.parent)) for path in sorted(BUILD.iterdir()))}\n")
     return 0
 
 

@@ -15,7 +15,7 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
     direct_counter(CounterType.packets_and_bytes) gre_rx_counter;
 
     @id(0x01000040)
-    action terminate(@id(1) @refers_to(gre_rx, peer_id) peer_t peer_id, @id(2) DscpMode dscp_mode) {
+    action terminate(@id(1) peer_t peer_id, @id(2) DscpMode dscp_mode) {
         meta.peer_id = peer_id;
         meta.rx_dscp_mode = dscp_mode;
     }
