@@ -14,6 +14,7 @@ from p4pmip.forwarding.update import Operation, Update
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.quirks import PROFILES, Quirks
+from p4pmip.p4runtime.reconcile import Plan
 from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.status import TargetError
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
@@ -25,6 +26,15 @@ def host(number: int, key: int = 1) -> Entry:
     """An entry of table host."""
     params = (("tunnel_id", 1), ("session_id", number), ("gre_key", key))
     return Entry("host", (("realm", 1), ("address", number)), "to_tunnel", params)
+
+
+def by_operation(plan: Plan) -> list[list[Update]]:
+    """The small pipeline's tables do not refer to each other."""
+    return [
+        [Update(Operation.INSERT, entry) for entry in plan.insert],
+        [Update(Operation.MODIFY, new) for _, new in plan.modify],
+        [Update(Operation.DELETE, entry) for entry in plan.delete],
+    ]
 
 
 def insert(*entries: Entry) -> list[Update]:
@@ -120,7 +130,9 @@ async def test_edited_program_is_taken(box: Any, small: Pipeline) -> None:
 async def test_second_controller_takes_over_and_gives_back(box: Any, small: Pipeline) -> None:
     desired: dict[EntryKey, Entry] = {host(1).key: host(1)}
     options = Options(election_id=10)
-    async with await Session.open(target_of(box), small, options, desired=lambda: desired, random=Random(1)) as first:
+    async with await Session.open(
+        target_of(box), small, options, desired=lambda: desired, order=by_operation, random=Random(1)
+    ) as first:
         async with await Session.open(target_of(box), small, Options(election_id=20)) as second:
             await first.wait_for([State.BACKUP], 5)
             assert first.primary_id == 20
@@ -149,7 +161,7 @@ async def test_reconnects_and_refills(box: Any, small: Pipeline, unruly: ModuleT
     desired = {host(n).key: host(n) for n in range(1, 4)}
     async with unruly.serving(box) as address:
         target = Target(address, 3, "box", quirks=PROFILES["generic"])
-        session = await Session.open(target, small, desired=lambda: desired, random=Random(1))
+        session = await Session.open(target, small, desired=lambda: desired, order=by_operation, random=Random(1))
     async with session:
         await session.wait_for([State.DISCONNECTED, State.CONNECTING], 5)
         box.entries.clear()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Entry, Match
+from p4pmip.forwarding.program import PuntReason
 from p4pmip.p4runtime import wirecode
 from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.pipeline import Pipeline
@@ -112,7 +113,7 @@ class Reader:
         return cells
 
     async def drops(self) -> dict[str, int]:
-        """Packets dropped, by reason."""
+        """Packets dropped, by reason; the reasons for which packets go to the controller are left out."""
         reasons = self._schema.reasons
         if reasons is None:
             raise P4pmipError("P4Info", self._schema.name, "has no enumeration of drop reasons")
@@ -120,4 +121,8 @@ class Reader:
         if counter is None:
             raise P4pmipError("P4Info", self._schema.name, "has no counter of drop reasons", self._schema.counters)
         cells = await self.counter(counter.name)
-        return {name: cells[value].packets for value, name in reasons.names.items() if value in cells}
+        return {
+            name: cells[value].packets
+            for value, name in reasons.names.items()
+            if value and value in cells and name not in PuntReason.__members__
+        }

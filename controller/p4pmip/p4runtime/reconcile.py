@@ -7,7 +7,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from p4pmip.forwarding.entry import Entry, EntryKey
-from p4pmip.forwarding.update import Operation, Update
+from p4pmip.forwarding.ledger import Delta
+from p4pmip.forwarding.ordering import order
 from p4pmip.p4runtime.batching import Refusal
 from p4pmip.p4runtime.codec import Codec
 from p4pmip.p4runtime.pipeline import Pipeline
@@ -36,14 +37,6 @@ class Plan:
         """Entries that differ."""
         return len(self.insert) + len(self.modify) + len(self.delete)
 
-    def updates(self) -> list[Update]:
-        """What makes the target as it should be."""
-        return [
-            *(Update(Operation.INSERT, entry) for entry in self.insert),
-            *(Update(Operation.MODIFY, new) for _, new in self.modify),
-            *(Update(Operation.DELETE, entry) for entry in self.delete),
-        ]
-
     def lines(self, show: Callable[[Entry], str]) -> Iterator[str]:
         """One line an entry: `+` insert, `~` modify (old => new), `-` delete; `show` puts an entry in words."""
         for entry in self.insert:
@@ -63,10 +56,9 @@ Order = Callable[[Plan], Phases]
 """Phases in which a plan is safe to apply."""
 
 
-def by_operation(plan: Plan) -> Phases:
-    """INSERTs, then MODIFYs, then DELETEs: for entries that do not refer to each other."""
-    updates = plan.updates()
-    return [[update for update in updates if update.operation is operation] for operation in Operation]
+def by_reference(plan: Plan) -> Phases:
+    """What others refer to first, and last when it goes: `forwarding`'s order for our program."""
+    return order(Delta(plan.insert, tuple(new for _, new in plan.modify), plan.delete))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +123,7 @@ class Reconciler:
     """What the target should hold; called once a run, after the target was read."""
     tables: tuple[str, ...]
     """The tables that are ours."""
-    order: Order = by_operation
+    order: Order = by_reference
     counters: Counter[str] = field(default_factory=Counter)
     """`runs`, and entries that were not as desired: `missing`, `changed`, `orphaned`; `refused` repairs."""
     last: Reconciled | None = None

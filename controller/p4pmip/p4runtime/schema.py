@@ -37,6 +37,7 @@ class Enumeration:
     """A serializable enum of the program (P4Info `type_info`)."""
 
     name: str
+    width: int
     names: Mapping[int, str]
     """Member names by value."""
 
@@ -115,6 +116,8 @@ class Schema:
     tables_by_id: Mapping[int, Table]
     actions_by_id: Mapping[int, Action]
     counters: Mapping[str, Counter]
+    meters: Mapping[str, int]
+    """Ids of the indirect meters."""
     enumerations: Mapping[str, Enumeration]
     packet_in: Mapping[str, Variable] = field(default_factory=dict)
     packet_out: Mapping[str, Variable] = field(default_factory=dict)
@@ -134,10 +137,11 @@ class Schema:
 
     @property
     def drop_counter(self) -> Counter | None:
-        """The counter of dropped packets: indexed by the enumeration of reasons, or else named for drops."""
+        """The counter of dropped packets: indexed by the enumeration of reasons, or else named for it or for drops."""
         counters = self.counters.values()
         indexed = [counter for counter in counters if counter.index is not None and counter.index is self.reasons]
-        return next(iter(indexed + [counter for counter in counters if "drop" in counter.name.lower()]), None)
+        named = [c for c in counters if "drop" in c.name.lower() or "reason" in c.name.lower()]
+        return next(iter(indexed + named), None)
 
     @property
     def reasons(self) -> Enumeration | None:
@@ -171,7 +175,11 @@ def parse_p4info(data: bytes, place: str) -> p4info_pb2.P4Info:
 def compile_schema(info: p4info_pb2.P4Info) -> Schema:
     """The schema of a P4Info as the compiler or a target gave it."""
     enumerations = {
-        name: Enumeration(name, {int.from_bytes(member.value, "big"): member.name for member in spec.members})
+        name: Enumeration(
+            name,
+            spec.underlying_type.bitwidth,
+            {int.from_bytes(member.value, "big"): member.name for member in spec.members},
+        )
         for name, spec in info.type_info.serializable_enums.items()
     }
     actions = {
@@ -195,6 +203,7 @@ def compile_schema(info: p4info_pb2.P4Info) -> Schema:
             c.preamble.alias: Counter(c.preamble.id, c.preamble.alias, c.size, enumerations.get(c.index_type_name.name))
             for c in info.counters
         },
+        {meter.preamble.alias: meter.preamble.id for meter in info.meters},
         enumerations,
         {m.name: _variable(m, enumerations) for m in headers.get("packet_in", ())},
         {m.name: _variable(m, enumerations) for m in headers.get("packet_out", ())},
@@ -248,6 +257,11 @@ def _variable(
     enumerations: Mapping[str, Enumeration],
 ) -> Variable:
     enumeration = enumerations.get(value.type_name.name)
+    if enumeration is None:
+        # p4c leaves out the type's name where a field is of a serializable enum: a field named for the type is of it.
+        named = value.name.rpartition(".")[2].replace("_", "").lower()
+        alike = (e for e in enumerations.values() if e.name.lower() == named and e.width == value.bitwidth)
+        enumeration = next(alike, None)
     return Variable(value.id, value.name, value.bitwidth, _format(value.annotations, value.bitwidth), enumeration)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from p4pmip.forwarding.base import MeterRate
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.p4runtime import deployment
 from p4pmip.p4runtime.arbitration import (
@@ -31,7 +32,7 @@ from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.packetio import PacketCodec, PacketIn, PacketQueue
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reader import Count, Reader
-from p4pmip.p4runtime.reconcile import Order, Reconciler, by_operation, ours_in
+from p4pmip.p4runtime.reconcile import Order, Reconciler, by_reference, ours_in
 from p4pmip.p4runtime.status import Problem, RpcProblem, TargetError, matches
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
 from p4pmip.p4runtime.target import Target
@@ -70,7 +71,8 @@ class Session:
         options: Options = Options(),
         *,
         desired: Callable[[], Mapping[EntryKey, Entry]] | None = None,
-        order: Order = by_operation,
+        meters: Iterable[MeterRate] = (),
+        order: Order = by_reference,
         random: Random | None = None,
     ) -> None:
         self.target = target
@@ -83,6 +85,7 @@ class Session:
         self._machine = Arbitration(election_id, random or Random())
         self._desired = desired
         self._order = order
+        self._meters = tuple(meters)
         self.writer = Writer(self._client, pipeline.codec, self._uncertain, options.role)
         self.packet_queue = PacketQueue(options.importance)
         self.drift: Counter[str] = Counter()
@@ -333,6 +336,7 @@ class Session:
             )  # fmt: skip
             self._use(running)
             self.writer.hold(self.election_id, running.codec)
+            await self.writer.set_meters(running.schema, self._meters)
             if self._desired is not None:
                 await self.reconciler.run()
         except (TargetError, WriteRefused, deployment.WrongPipeline) as error:

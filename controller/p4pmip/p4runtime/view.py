@@ -7,6 +7,7 @@ from typing import Any
 
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Entry, Lpm, Match, Ternary
+from p4pmip.forwarding.session import NEXTHOP_OF_SESSION
 from p4pmip.p4runtime.codec import Range
 from p4pmip.p4runtime.reader import Count, TableRow
 from p4pmip.p4runtime.schema import Format, Schema, Table, Variable
@@ -103,8 +104,10 @@ class View:
 def session_of(entry: Entry) -> int | None:
     """The session that an entry belongs to; None for what sessions share."""
     for name, value in (*entry.match, *entry.params):
-        if name == "session_id" and isinstance(value, int) and not isinstance(value, tuple):
+        if name == "session_id" and isinstance(value, int):
             return value
+        if name == "nexthop_id" and isinstance(value, int) and value & NEXTHOP_OF_SESSION:
+            return value & ~NEXTHOP_OF_SESSION
     return None
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from p4pmip.errors import P4pmipError
+from p4pmip.forwarding.base import MeterRate
 from p4pmip.forwarding.entry import EntryKey
 from p4pmip.forwarding.update import Update
 from p4pmip.p4runtime import wirecode
 from p4pmip.p4runtime.batching import Job, Op, Refusal, WriteQueue
 from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.codec import Codec
-from p4pmip.p4runtime.status import Problem
-from p4pmip.p4runtime.stubs import code_pb2
+from p4pmip.p4runtime.schema import Schema
+from p4pmip.p4runtime.status import Problem, TargetError
+from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
 
 Phases = Iterable[Iterable[Update]]
 """Each phase is sent after the one before was acknowledged."""
@@ -152,6 +154,31 @@ class Writer:
         """Wait until no request is on its way any more."""
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def set_meters(self, schema: Schema, rates: Iterable[MeterRate], name: str = "punts") -> None:
+        """Set cells of an indirect meter; a program or target that has none is left as it is.
+
+        Raises:
+            TargetError: the target did not take them.
+        """
+        meter_id = schema.meters.get(name)
+        request = p4runtime_pb2.WriteRequest(device_id=self._target.device_id, role=self._role)
+        request.election_id.high, request.election_id.low = self.election_id >> 64, self.election_id & (1 << 64) - 1
+        for cell in rates if meter_id is not None else ():
+            update = request.updates.add(type=p4runtime_pb2.Update.MODIFY)
+            meter = update.entity.meter_entry
+            meter.meter_id = meter_id or 0
+            meter.index.index = cell.index
+            meter.config.cir = meter.config.pir = cell.rate
+            meter.config.cburst = meter.config.pburst = cell.burst
+        if not request.updates:
+            return
+        problem = await self._client.write(request.SerializeToString())
+        if problem is None:
+            return
+        problems = [*problem.updates.values(), problem.whole]
+        if problems[0].code != code_pb2.UNIMPLEMENTED:
+            raise TargetError(self._target.label, "Write", problems[0])
 
     # --- requests -------------------------------------------------------------------------------------
 
