@@ -26,7 +26,7 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
 
     /* By Reason. */
     @id(0x12000001)
-    counter<bit<8>>(256, CounterType.packets) reasons;
+    counter<Reason>(256, CounterType.packets) reasons;
 
     /* By link_id and the low four bits of Reason: no host can keep another one's packets from the controller. */
     @id(0x14000001)
@@ -59,7 +59,7 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
                 meta.reason = Reason.METER;
             }
         }
-        reasons.count((bit<8>)meta.reason);
+        reasons.count(meta.reason);
         if ((bit<8>)meta.reason < REASON_DROP) {
             punt();
         } else {

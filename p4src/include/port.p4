@@ -53,6 +53,9 @@ control Port(in headers_t hdr, inout metadata_t meta) {
         counters = port_vlan_counter;
     }
 
+    @id(0x13000011)
+    direct_counter(CounterType.packets_and_bytes) my_station_counter;
+
     @id(0x02000002)
     table my_station {
         key = {
@@ -65,6 +68,7 @@ control Port(in headers_t hdr, inout metadata_t meta) {
         }
         const default_action = stop(meta, Reason.STATION);
         size = LINKS;
+        counters = my_station_counter;
     }
 
     apply {

@@ -20,6 +20,9 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         meta.to_self = 1;
     }
 
+    @id(0x13000016)
+    direct_counter(CounterType.packets_and_bytes) route_v6_counter;
+
     @id(0x02000014)
     table route_v6 {
         key = {
@@ -33,7 +36,11 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         }
         const default_action = stop(meta, Reason.NO_ROUTE);
         size = ROUTES;
+        counters = route_v6_counter;
     }
+
+    @id(0x13000017)
+    direct_counter(CounterType.packets_and_bytes) route_v4_counter;
 
     @id(0x02000015)
     table route_v4 {
@@ -48,6 +55,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         }
         const default_action = stop(meta, Reason.NO_ROUTE);
         size = ROUTES;
+        counters = route_v4_counter;
     }
 
     @id(0x01000082)

@@ -18,6 +18,9 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         meta.is_local = 1;
     }
 
+    @id(0x13000012)
+    direct_counter(CounterType.packets_and_bytes) local_v6_counter;
+
     @id(0x02000003)
     table local_v6 {
         key = {
@@ -30,7 +33,11 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         }
         const default_action = NoAction();
         size = LOCAL_ADDRESSES;
+        counters = local_v6_counter;
     }
+
+    @id(0x13000013)
+    direct_counter(CounterType.packets_and_bytes) local_v4_counter;
 
     @id(0x02000004)
     table local_v4 {
@@ -44,6 +51,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         }
         const default_action = NoAction();
         size = LOCAL_ADDRESSES;
+        counters = local_v4_counter;
     }
 
     /* Policy, not configuration: signalling and tunnels are believed on transport ports only. First match wins. */

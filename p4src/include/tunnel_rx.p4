@@ -172,6 +172,9 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         counters = realm_session_v4_counter;
     }
 
+    @id(0x13000014)
+    direct_counter(CounterType.packets_and_bytes) session_address_v6_counter;
+
     @id(0x0200000c)
     table session_address_v6 {
         key = {
@@ -184,7 +187,11 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         }
         const default_action = stop(meta, Reason.SESSION_ADDRESS);
         size = SESSION_PREFIXES;
+        counters = session_address_v6_counter;
     }
+
+    @id(0x13000015)
+    direct_counter(CounterType.packets_and_bytes) session_address_v4_counter;
 
     @id(0x0200000d)
     table session_address_v4 {
@@ -198,6 +205,7 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         }
         const default_action = stop(meta, Reason.SESSION_ADDRESS);
         size = SESSIONS;
+        counters = session_address_v4_counter;
     }
 
     @hidden
