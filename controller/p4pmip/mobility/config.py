@@ -13,6 +13,8 @@ from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, AccessTechnology, Codepoints
 
 KEY_MAXIMUM = 2**32 - 1
 SESSION_ID_MAXIMUM = 2**32 - 1
+FIXED_LINK_LOCAL = IPv6Address("fe80::200:5eff:fe00:5213")
+"""Of every MAG, so that a mobile node sees one router wherever it is (RFC 6543)."""
 
 
 class ConfigError(P4pmipError):
@@ -120,6 +122,8 @@ class Peer:
     """RFC 4285; None: IPsec, or a network that needs neither."""
     realms: frozenset[str] | None = None
     """LMA: realms this MAG may register mobile nodes of; None: all (RFC 5213 §4: per-MAG authorisation)."""
+    replay_protection: bool = False
+    """RFC 4285 §6: its option in every PBU, beside the timestamp or sequence number of RFC 5213."""
     heartbeat: bool = True
     revocation: bool = True
     """It understands Binding Revocation (RFC 5846)."""
@@ -244,7 +248,7 @@ class MagConfig(Common):
     initial_bindack_timeout: float = 1.0
     max_bindack_timeout: float = 32.0
     """INITIAL_BINDACK_TIMEOUT, MAX_BINDACK_TIMEOUT, seconds (RFC 6275 §12)."""
-    fixed_link_local: IPv6Address | None = IPv6Address("fe80::200:5eff:fe00:5213")
+    fixed_link_local: IPv6Address | None = FIXED_LINK_LOCAL
     """FixedMAGLinkLocalAddressOnAllAccessLinks (RFC 6543 by default); None is ALL_ZERO: the LMA keeps one per node."""
     force_ipv4_udp_encapsulation_support: bool = False
     gre_supported: bool = True

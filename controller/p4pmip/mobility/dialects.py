@@ -58,7 +58,7 @@ class LmaDecision(NamedTuple):
     option: Gre = PLAIN
     """The GRE Key option of the PBA."""
     becomes: Gre = PLAIN
-    count: str | None = None
+    counter: str | None = None
     """A counter to raise."""
 
     @property
@@ -175,8 +175,9 @@ def _decide(dialect: Dialect, asked: _Lma) -> LmaDecision:
 
 
 _LMA_DECISIONS = {
-    (dialect, *asked): _decide(dialect, _Lma(*asked))
-    for dialect, *asked in product(Dialect, Kind, Gre, Gre, Gre, (False, True), (False, True))
+    (dialect, *asked): _decide(dialect, asked)
+    for dialect in Dialect
+    for asked in map(_Lma._make, product(Kind, Gre, Gre, Gre, (False, True), (False, True)))
 }
 
 
@@ -250,7 +251,7 @@ class MagDecision(NamedTuple):
 
     action: Action
     memo: Memo | None = None
-    count: str | None = None
+    counter: str | None = None
 
 
 _ALL = frozenset((*Gre, None))
@@ -319,8 +320,8 @@ def _judge(draft: bool, sent: Gre, answer: Answer, option: Gre, held: Gre | None
 
 
 _MAG_DECISIONS = {
-    (dialect, *asked): _judge(dialect is Dialect.DRAFT_00, *asked)
-    for dialect, *asked in product(Dialect, Gre, Answer, Gre, (*Gre, None))
+    (dialect, sent, answer, option, held): _judge(dialect is Dialect.DRAFT_00, sent, answer, option, held)
+    for dialect, sent, answer, option, held in product(Dialect, Gre, Answer, Gre, (*Gre, None))
 }
 
 

@@ -9,7 +9,7 @@ kind     key                     payload
 session  the session id          `to_record`
 key      the GRE key             {"until": utc seconds}: released, not to be allocated again before that
 stamp    the MN-Identifier, hex  {"timestamp": ..., "until": ...}: last accepted, of a mobile node without a session
-restart  "counter"               {"value": ...}: the restart counter of RFC 5847
+peer     its address             {"counter": ...}: the last restart counter that it sent (RFC 5847)
 ======== ======================= ==================================================================================
 
 A payload of None deletes the row.
@@ -24,7 +24,7 @@ from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase, Role, T
 from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.session import Session, pack, unpack
 
-Kind = Literal["session", "key", "stamp", "restart"]
+Kind = Literal["session", "key", "stamp", "peer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ def to_record(session: Session) -> dict[str, Any]:
         "expires_utc": session.expires_utc,
         "timestamp": session.timestamp,
         "sequence": session.sequence,
+        "replay": session.replay,
         "access": None if session.access is None else {"link": session.access.link, "mac": session.access.mac.hex()},
     }
 
@@ -106,6 +107,7 @@ def from_record(payload: Mapping[str, Any]) -> Session:
         expires_utc=payload["expires_utc"],
         timestamp=payload["timestamp"],
         sequence=payload["sequence"],
+        replay=payload["replay"],
         access=None if access is None else AccessLink(access["link"], bytes.fromhex(access["mac"])),
     )
 

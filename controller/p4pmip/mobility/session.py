@@ -61,6 +61,8 @@ class Session:
     """Of the last accepted PBU, 64 bits; 0 in sequence mode (RFC 5213 §5.1)."""
     sequence: int
     """Of the last accepted PBU."""
+    replay: int = 0
+    """Of the last accepted replay protection option (RFC 4285 §6)."""
     access: AccessLink | None = None
 
     @property

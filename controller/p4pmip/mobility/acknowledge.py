@@ -1,0 +1,108 @@
+"""The Proxy Binding Acknowledgement: what it echoes and what it grants (RFC 5213 §5.3.6, RFC 5844 §3.1.2)."""
+
+from ipaddress import IPv4Address, IPv6Address
+
+from p4pmip.mobility.binding import Gre
+from p4pmip.mobility.request import Request
+from p4pmip.mobility.session import Session, unpack
+from p4pmip.wire import options as o
+from p4pmip.wire.message import BindingAcknowledgement
+from p4pmip.wire.numbers import BindingAcknowledgementFlag, IdentifierSubtype, IPv4HomeAddressStatus
+
+_P = BindingAcknowledgementFlag.P
+_P_AND_T = BindingAcknowledgementFlag.P | BindingAcknowledgementFlag.T
+_NO_IDENTIFIER = o.MobileNodeIdentifier(IdentifierSubtype.NAI, b"")
+_ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
+
+
+def grant(
+    request: Request,
+    session: Session,
+    status: int,
+    *,
+    option: bool,
+    tlv: bool,
+    dhcp_server: bool,
+    user_plane: bool,
+) -> BindingAcknowledgement:
+    """The answer to a PBU that was accepted.
+
+    Args:
+        request: The PBU.
+        session: What it led to.
+        status: Below 128.
+        option: Whether the GRE Key option is returned.
+        tlv: Whether the T flag is (RFC 5845 §7).
+        dhcp_server: RFC 5844 §3.3.4.
+        user_plane: Whether our user-plane address is told (RFC 7389).
+    """
+    ending = request.update.lifetime == 0
+    options: list[o.Option] = [request.identifier or _NO_IDENTIFIER]
+    if ending:
+        options += request.home_prefixes
+    else:
+        for prefix in session.prefixes:
+            address, length = unpack(prefix)
+            options.append(o.HomeNetworkPrefix(IPv6Address(address), length))
+    _echo(options, request)
+    if request.link_layer:
+        options.append(o.LinkLayerIdentifier(request.link_layer))
+    if request.link_local is not None and session.link_local is not None:
+        options.append(o.LinkLocalAddress(session.link_local))
+    if request.timestamp is not None:
+        options.append(o.Timestamp(request.timestamp))
+    if option:
+        options.append(o.GreKey(session.uplink_key if session.gre is Gre.KEYED else None))
+    asked = request.ipv4
+    if asked is not None:
+        if session.ipv4 is None:  # released by this very PBU
+            options.append(o.IPv4HomeAddressReply(0, asked.prefix_length, asked.address))
+        else:
+            ipv4, length = unpack(session.ipv4)
+            options.append(o.IPv4HomeAddressReply(IPv4HomeAddressStatus.SUCCESS, length, IPv4Address(ipv4)))
+            if session.ipv4_router is not None:
+                options.append(o.IPv4DefaultRouter(IPv4Address(session.ipv4_router)))
+            options.append(o.IPv4DhcpSupportMode(dhcp_server))
+    if user_plane and session.tunnel is not None:
+        options.append(o.LmaUserPlaneAddress(session.tunnel.local))
+    return BindingAcknowledgement(
+        status, _P_AND_T if tlv else _P, request.update.sequence, 0 if ending else session.lifetime, tuple(options)
+    )
+
+
+def refusal(
+    request: Request,
+    status: int,
+    *,
+    timestamp: int | None = None,
+    sequence: int | None = None,
+    ipv4_status: int = IPv4HomeAddressStatus.FAILURE_REASON_UNSPECIFIED,
+) -> BindingAcknowledgement:
+    """The answer to a PBU that was refused.
+
+    Args:
+        request: The PBU.
+        status: 128 or above.
+        timestamp: Our time, where the status is about the PBU's.
+        sequence: The last accepted one, with status 135.
+        ipv4_status: Of the IPv4 Home Address Reply, if the PBU had a request.
+    """
+    options: list[o.Option] = [request.identifier or _NO_IDENTIFIER]
+    options += request.home_prefixes or [_ANY_PREFIX]
+    _echo(options, request)
+    if request.link_layer:
+        options.append(o.LinkLayerIdentifier(request.link_layer))
+    if request.link_local is not None:
+        options.append(o.LinkLocalAddress(request.link_local))
+    if request.timestamp is not None:
+        options.append(o.Timestamp(request.timestamp if timestamp is None else timestamp))
+    if request.ipv4 is not None:
+        options.append(o.IPv4HomeAddressReply(ipv4_status, request.ipv4.prefix_length, request.ipv4.address))
+    return BindingAcknowledgement(
+        status, _P, request.update.sequence if sequence is None else sequence, 0, tuple(options)
+    )
+
+
+def _echo(options: list[o.Option], request: Request) -> None:
+    options.append(o.HandoffIndicatorOption(request.indicator or 0))
+    options.append(o.AccessTechnologyOption(request.technology or 0))

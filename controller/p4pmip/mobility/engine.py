@@ -1,0 +1,213 @@
+"""What an LMA and a MAG have in common: octets in, effects out, tickets, peers, and rows of the journal that expire.
+
+An engine reads no clock and opens no socket. `now` is monotonic seconds, `utc` seconds since 1970; the random source
+is injected. The same inputs in the same order give the same effects.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter, deque
+from collections.abc import Container, Iterable
+from ipaddress import IPv6Address, ip_address
+from random import Random, SystemRandom
+from typing import get_args
+
+from p4pmip.mobility.binding import IPAddress
+from p4pmip.mobility.config import Common, Peer
+from p4pmip.mobility.effects import Alarm, Effect, Journal, ParameterProblem, Received, Send
+from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.keys import KeyAllocator, KeyRing
+from p4pmip.mobility.peer import PeerState
+from p4pmip.mobility.record import Kind, Record
+from p4pmip.mobility.timers import Timers
+from p4pmip.wire.authenticator import authentication_of, sign, verify
+from p4pmip.wire.fault import Reason
+from p4pmip.wire.message import BindingError, Message, UnknownMessage
+from p4pmip.wire.mobility_header import Checksum, Decoded, decode, encode
+from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, BindingErrorStatus
+
+_UNSPECIFIED = IPv6Address(0)
+
+
+class Engine(ABC):
+    """The part of a mobility entity that knows no role.
+
+    Attributes:
+        counters: How often each named thing happened.
+        timers: Every deadline of the engine.
+    """
+
+    def __init__(self, config: Common, random: Random | None = None) -> None:
+        self.common = config
+        self.random = random or SystemRandom()
+        self.counters: Counter[str] = Counter()
+        self.timers = Timers()
+        self.peers: dict[IPAddress, PeerState] = {}
+        for peer in config.peers:
+            self._add_peer(peer)
+        self.keys = KeyRing(KeyAllocator(config.key_first, config.key_last, config.key_quarantine, self.random))
+        self._effects: list[Effect] = []
+        self._tickets = 0
+        self._session_ids: deque[int] = deque()
+        self._next_session_id = config.session_first
+        self._expiring: deque[tuple[float, Record]] = deque()
+
+    def effects(self) -> list[Effect]:
+        """What has been queued since the last call, in order."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` wants to be called; early calls do no harm."""
+        return self.timers.next()
+
+    @abstractmethod
+    def peer_failed(self, peer: PeerState) -> None:
+        """A peer does not answer heartbeats any more."""
+
+    @abstractmethod
+    def peer_restarted(self, peer: PeerState, now: float) -> None:
+        """A peer has lost its bindings."""
+
+    # --- peers -------------------------------------------------------------------------------------------------------
+
+    def _add_peer(self, config: Peer) -> PeerState:
+        state = self.peers[config.address] = PeerState(config, self._local_of(config.address))
+        return state
+
+    def _local_of(self, address: IPAddress) -> Endpoint | None:
+        return next((local for local in self.common.local if local.address.version == address.version), None)
+
+    def _tunnel_end(self, family: int, otherwise: Endpoint) -> IPAddress | None:
+        """Our tunnel end point of one address family."""
+        for address in self.common.tunnel:
+            if address.version == family:
+                return address
+        return otherwise.address if otherwise.address.version == family else None
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def open(self, octets: bytes, source: Endpoint, destination: Endpoint) -> tuple[Message, Decoded] | None:
+        """Decode and authenticate what arrived; what is no good is counted, and answered as RFC 6275 §9.2 says."""
+        peer = self.peers.get(source.address)
+        codepoints = DEFAULT_CODEPOINTS if peer is None else peer.config.codepoints
+        if source.port is None:
+            decoded = decode(octets, source.address, destination.address, codepoints)
+        else:
+            decoded = decode(octets, codepoints=codepoints)  # RFC 5844 §4.1.3.1: not to be checked
+        message = decoded.message
+        if decoded.checksum is Checksum.BAD:
+            self.received(message, source, destination, Reason.BAD_CHECKSUM)
+        elif message is None:
+            fault = decoded.faults[-1]
+            self.received(None, source, destination, fault.reason)
+            if fault.reason in (Reason.BAD_PAYLOAD_PROTO, Reason.BAD_HEADER_LENGTH) and source.port is None:
+                self.emit(ParameterProblem(decoded.octets, fault.offset, source, destination))
+        elif isinstance(message, UnknownMessage):
+            self.received(message, source, destination, "unknown_mh_type")
+            error = BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE, _UNSPECIFIED)
+            self.send(error, destination, source, peer)
+        else:
+            for fault in decoded.faults:
+                self.counters[fault.reason] += 1
+            return message, decoded
+        return None
+
+    def authentic(self, decoded: Decoded, peer: PeerState | None, care_of: IPAddress) -> bool | None:
+        """Whether a message is authentic (RFC 4285 §5); None: nobody can tell, it is to be dropped in silence."""
+        assert decoded.message is not None
+        option = authentication_of(decoded.message)
+        security = None if peer is None else peer.config.security
+        if security is None:
+            return True if option is None else None
+        if option is None:
+            return False
+        if option.spi != security.spi:
+            return None
+        return verify(decoded, security, care_of)
+
+    def send(
+        self,
+        message: Message,
+        source: Endpoint,
+        destination: Endpoint,
+        peer: PeerState | None,
+        care_of: IPAddress | None = None,
+    ) -> None:
+        """Queue a message, signed if there is an association with the peer."""
+        over_ipv6 = destination.port is None
+        near, far = (source.address, destination.address) if over_ipv6 else (None, None)
+        codepoints = DEFAULT_CODEPOINTS if peer is None else peer.config.codepoints
+        if peer is not None and peer.config.security is not None:
+            octets = sign(message, peer.config.security, care_of or source.address, near, far, codepoints)
+        else:
+            octets = encode(message, near, far, codepoints)
+        self.counters[_SENT[type(message)]] += 1
+        self.emit(Send(octets, message, source, destination))
+
+    def received(self, message: Message | None, source: Endpoint, destination: Endpoint, outcome: str) -> None:
+        """Note what became of a message."""
+        self.counters[outcome] += 1
+        self.emit(Received(message, source, destination, outcome))
+
+    def emit(self, effect: Effect) -> None:
+        """Queue an effect."""
+        self._effects.append(effect)
+
+    def alarm(self, name: str, detail: str, session_id: int | None = None) -> None:
+        """Queue and count an alarm."""
+        self.counters[f"alarm_{name}"] += 1
+        self.emit(Alarm(name, detail, session_id))
+
+    # --- tickets, session ids, rows that expire ----------------------------------------------------------------------
+
+    def _ticket(self) -> int:
+        self._tickets += 1
+        return self._tickets
+
+    def _new_session_id(self, taken: Container[int]) -> int | None:
+        """A small id that no session has; those given back longest ago come last."""
+        while self._next_session_id <= self.common.session_last:
+            number = self._next_session_id
+            self._next_session_id += 1
+            if number not in taken:
+                return number
+        while self._session_ids:
+            number = self._session_ids.popleft()
+            if number not in taken:
+                return number
+        return None
+
+    def _free_session_id(self, number: int) -> None:
+        if number < self._next_session_id:
+            self._session_ids.append(number)
+
+    def _expire(self, kind: Kind, key: str, payload: dict[str, object], now: float, until: float, utc: float) -> None:
+        """Journal a row and delete it when its time has passed."""
+        self.emit(Journal(Record(kind, key, {**payload, "until": utc + until - now})))
+        self._expiring.append((until, Record(kind, key, None)))
+
+    def _restore_rest(self, records: Iterable[Record], now: float, utc: float) -> None:
+        """Take over the rows that are no sessions: keys in quarantine and the counters of peers."""
+        resting: list[tuple[float, int]] = []
+        for record in records:
+            if record.payload is None:
+                continue
+            if record.kind == "key":
+                until = now + min(record.payload["until"] - utc, self.common.key_quarantine)
+                resting.append((until, int(record.key)))
+            elif record.kind == "peer" and (peer := self.peers.get(ip_address(record.key))) is not None:
+                peer.counter = record.payload["counter"]
+        for until, key in sorted(resting):
+            self.keys.allocator.rest(key, until)
+            self._expiring.append((until, Record("key", str(key), None)))
+
+    def _forget(self, now: float) -> None:
+        expiring = self._expiring
+        while expiring and expiring[0][0] <= now:
+            self.emit(Journal(expiring.popleft()[1]))
+
+
+_SENT: dict[type, str] = {
+    kind: "sent_" + "".join("_" + letter.lower() if letter.isupper() else letter for letter in kind.__name__)[1:]
+    for kind in get_args(Message)
+}

@@ -1,0 +1,68 @@
+"""What an engine remembers of one peer, beside what was configured for it."""
+
+from p4pmip.mobility.binding import IPAddress, Tunnel
+from p4pmip.mobility.config import Peer
+from p4pmip.mobility.endpoint import Endpoint, Path
+from p4pmip.mobility.timers import Timed
+
+
+class PeerState(Timed):
+    """One MAG (at an LMA) or one LMA (at a MAG); its deadline is that of its heartbeat."""
+
+    __slots__ = (
+        "alive",
+        "config",
+        "counter",
+        "heartbeats",
+        "lacks_gre_until",
+        "local",
+        "missing",
+        "paths",
+        "remote",
+        "revocation",
+        "sequence",
+        "sessions",
+        "tunnels",
+        "user_plane",
+        "waiting",
+    )
+
+    def __init__(self, config: Peer, local: Endpoint | None) -> None:
+        super().__init__()
+        self.config = config
+        self.local = local
+        """Our end point for messages that we start; where it sent to, once it sent something."""
+        self.remote = config.endpoint
+        self.sessions = 0
+        self.paths: Path | None = None
+        """The last one, so that sessions share it."""
+        self.tunnels: dict[tuple[IPAddress, bool], Tunnel] = {}
+        self.user_plane: IPAddress | None = None
+        """MAG: the LMA's user-plane address, learnt (RFC 7389)."""
+        self.lacks_gre_until = 0.0
+        """MAG: until when it is remembered that the LMA lacks GRE (RFC 5845 §4.2)."""
+        self.heartbeats = config.heartbeat
+        self.revocation = config.revocation
+        self.alive = True
+        self.missing = 0
+        self.waiting = False
+        """A heartbeat request is not answered yet."""
+        self.sequence = 0
+        self.counter: int | None = None
+        """Its restart counter."""
+
+    def path(self, local: Endpoint, remote: Endpoint) -> Path:
+        """The pair of signalling end points, shared among the sessions that have the same."""
+        path = self.paths
+        if path is None or path.peer != remote or path.local != local:
+            path = self.paths = Path(local, remote)
+        return path
+
+    def tunnel(self, local: IPAddress, remote: IPAddress, udp: bool) -> Tunnel:
+        """The tunnel to one of its end points, shared among the sessions in it."""
+        tunnel = self.tunnels.get((remote, udp))
+        if tunnel is None or tunnel.local != local:
+            if len(self.tunnels) > 1024:  # end points come off the wire
+                self.tunnels.clear()
+            tunnel = self.tunnels[remote, udp] = Tunnel(local, remote, udp)
+        return tunnel

@@ -1,0 +1,119 @@
+"""The binding update list: what a MAG knows of each attached mobile node (RFC 5213 §6.1, RFC 5845 §4.1)."""
+
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+
+from p4pmip.mobility.binding import AccessLink, Granularity, Gre
+from p4pmip.mobility.config import Profile
+from p4pmip.mobility.peer import PeerState
+from p4pmip.mobility.session import PackedIPv4, PackedPrefix, Session
+from p4pmip.mobility.timers import Timed
+
+
+class State(Enum):
+    """What a binding update list entry is doing."""
+
+    REGISTERING = "registering"
+    """No binding yet (or none any more): a PBU is out, or will be."""
+    BOUND = "bound"
+    """There is a binding; a refresh may be out."""
+    LEAVING = "leaving"
+    """The mobile node is gone, or cannot be served: a de-registration is out."""
+    STOPPED = "stopped"
+    """Refused for good: nothing is sent until the mobile node attaches anew (RFC 5213 §6.9.1.2)."""
+
+
+@dataclass(slots=True)
+class Outstanding:
+    """A PBU that has not been acknowledged."""
+
+    sequence: int
+    indicator: int
+    lifetime: int
+    """In units of 4 s; 0 de-registers."""
+    option: Gre
+    """The GRE Key option that it carries."""
+    tlv: bool
+    timeout: float
+    """Until the next retransmission, seconds; doubles."""
+    tries: int = 1
+    corrected: bool = False
+    """It was sent again once because of what a refusal said (RFC 5845 §4.2: no endless exchange)."""
+
+
+class ListEntry(Timed):
+    """One mobile node on one of its interfaces; the deadline is the next retransmission or refresh."""
+
+    __slots__ = (
+        "access",
+        "always_option",
+        "asked",
+        "dhcp_server",
+        "expires",
+        "granularity",
+        "hint",
+        "indicator",
+        "ipv4",
+        "ipv4_router",
+        "key",
+        "mn",
+        "never_option",
+        "outstanding",
+        "peer",
+        "prefixes",
+        "profile",
+        "renew",
+        "sequence",
+        "served",
+        "session",
+        "session_id",
+        "state",
+        "technology",
+        "ticket",
+        "wanted",
+    )
+
+    def __init__(self, mn: bytes, access: AccessLink, profile: Profile, peer: PeerState, session_id: int) -> None:
+        super().__init__()
+        self.mn = mn
+        self.access = access
+        self.profile = profile
+        self.peer = peer
+        self.session_id = session_id
+        self.state = State.REGISTERING
+        self.technology = profile.technology
+        self.indicator = 0
+        self.hint: Gre | None = None
+        """What the handoff process said of GRE (draft-00 §3.3.2)."""
+        self.prefixes: tuple[PackedPrefix, ...] = ()
+        """Known ones, to be asked for."""
+        self.ipv4: PackedIPv4 | None = None
+        self.ipv4_router: int | None = None
+        self.key: int | None = None
+        """The downlink key, from the first PBU that needs one until the entry goes."""
+        self.granularity = Granularity.SESSION
+        self.never_option = False
+        """Status 2: no GRE Key option for this session any more (RFC 5845 §4.2)."""
+        self.always_option = False
+        """It was required once: in every later PBU of this session."""
+        self.renew = False
+        """The next PBU is one for an LMA that forgot us."""
+        self.sequence = 0
+        self.outstanding: Outstanding | None = None
+        self.expires = inf
+        """When the binding ends if it is not refreshed."""
+        self.session: Session | None = None
+        """What the switch and the journal hold."""
+        self.wanted: Session | None = None
+        """What they are to hold; an open ticket is on the way there."""
+        self.ticket: int | None = None
+        self.asked: Session | None = None
+        """What the open ticket is for."""
+        self.served = False
+        self.dhcp_server = True
+
+    @property
+    def held(self) -> Gre | None:
+        """What the accepted binding has of GRE; None before the first acceptance."""
+        return self.wanted.gre if self.wanted is not None and self.state is State.BOUND else None
