@@ -15,6 +15,8 @@ NODES = (LMA, *MAGS)
 OPERATORS = ("operator-a", "operator-b")
 SERVER_ADDRESS = IPv4Address("172.16.0.10")
 """Of the correspondent node in either operator: they overlap too."""
+SERVICE_ADDRESS = IPv4Address("172.16.0.1")
+"""Of the LMA in either operator's network."""
 TRANSPORT_PORT = {"lma": {"mag-1": 1, "mag-2": 2}, "mag-1": {"lma": 1}, "mag-2": {"lma": 1}}
 SERVICE_PORT = {"operator-a": 11, "operator-b": 12}
 ACCESS_PORTS = (11, 12, 13, 14)
@@ -124,12 +126,17 @@ def _ports(name: str) -> list[dict[str, Any]]:
             "role": "service",
             "realm": operator,
             "mac": port_mac(name, SERVICE_PORT[operator]),
-            "address": ["172.16.0.1"],
+            "address": [str(SERVICE_ADDRESS)],
             "neighbours": {str(SERVER_ADDRESS): SERVER_MAC[operator].hex(":")},
             "gateway": [str(SERVER_ADDRESS)],
         }
         for operator in OPERATORS
     ]
+
+
+def ports_of(name: str) -> tuple[int, ...]:
+    """The ports of a node's switch that have wires."""
+    return (*TRANSPORT_PORT[name].values(), *(SERVICE_PORT.values() if name == LMA else ACCESS_PORTS))
 
 
 def overlapping() -> tuple[Subscriber, Subscriber]:

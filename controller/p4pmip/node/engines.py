@@ -13,6 +13,10 @@ from p4pmip.node import config as file
 from p4pmip.node.identity import directory
 from p4pmip.wire.authenticator import Algorithm, SecurityAssociation
 
+SESSION_LAST = (1 << 31) - 1
+SESSION_FIRST_BESIDE_LMA = 1 << 30
+"""A MAG and an LMA on one switch divide the session ids between them."""
+
 _WANTED = {"none": Gre.PLAIN, "mode": Gre.MODE, "key": Gre.KEYED}
 _GRANULARITY = {"session": Granularity.SESSION, "realm": Granularity.REALM}
 
@@ -42,6 +46,7 @@ def lma_config(config: file.Config, name: str, restart_counter: int = 0) -> LmaC
         key_first=node.lma.key_first,
         key_last=node.lma.key_last,
         key_quarantine=node.lma.key_quarantine,
+        session_last=SESSION_LAST if node.mag is None else SESSION_FIRST_BESIDE_LMA - 1,
         restart_counter=restart_counter,
         heartbeat_interval=node.lma.heartbeat_interval,
         gre_supported=node.lma.gre_supported,
@@ -72,6 +77,8 @@ def mag_config(config: file.Config, name: str, restart_counter: int = 0) -> MagC
         key_first=node.mag.key_first,
         key_last=node.mag.key_last,
         key_quarantine=node.mag.key_quarantine,
+        session_first=1 if node.lma is None else SESSION_FIRST_BESIDE_LMA,
+        session_last=SESSION_LAST,
         restart_counter=restart_counter,
         heartbeat_interval=node.mag.heartbeat_interval,
         lma=anchor.address if anchor else anchors[node.mag.lma].signalling.address,

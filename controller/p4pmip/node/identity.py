@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from p4pmip.mobility.config import Directory, Profile
 from p4pmip.node.config import Config, Lma, Mag, NodeSettings
+from p4pmip.node.context import link_id
 from p4pmip.wire.ethernet import mac as mac_octets
 
 
@@ -27,7 +28,7 @@ def identities(config: Config, node: NodeSettings) -> Identities:
     """The identities that a MAG of this node knows."""
     return Identities(
         {mac_octets(mac): mobile_node.nai.encode() for mobile_node in config.mobile_nodes for mac in mobile_node.mac},
-        {port.number: port.realm for port in node.ports if port.role == "access" and port.realm is not None},
+        {link_id(port): port.realm for port in node.ports if port.role == "access" and port.realm is not None},
     )
 
 

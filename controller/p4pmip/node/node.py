@@ -1,0 +1,346 @@
+"""One node: engines, switch, journal and signalling joined on an event loop.
+
+What the engines and the access side want done is done here, and what came of it is told to them. No protocol rule
+stands in this module: it carries effects.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import get_args
+
+from p4pmip.access import effects as access
+from p4pmip.access.served import ROUTER_LINK_LOCAL, AccessSettings, Service
+from p4pmip.errors import P4pmipError
+from p4pmip.mobility import effects as mobility
+from p4pmip.mobility.binding import AccessLink, Binding
+from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.lma import LocalMobilityAnchor
+from p4pmip.mobility.mag import MobileAccessGateway
+from p4pmip.mobility.record import Kind, session_record
+from p4pmip.mobility.record import Record as Row
+from p4pmip.mobility.session import Session
+from p4pmip.node.commit import GroupCommit, change
+from p4pmip.node.config import SIGNALLING_PORT, Config
+from p4pmip.node.engines import lma_config, mag_config
+from p4pmip.node.identity import identities
+from p4pmip.node.links import Links
+from p4pmip.node.switch import SwitchControl
+from p4pmip.node.transport import MobilityHeaderTransport, Transport, UdpTransport
+from p4pmip.p4runtime.target import Target
+from p4pmip.p4runtime.writer import WriteRefused
+from p4pmip.store.error import JournalError
+from p4pmip.store.journal import Change, Journal
+from p4pmip.wire.numbers import HandoffIndicator, MhType
+
+Engine = LocalMobilityAnchor | MobileAccessGateway
+Observer = Callable[[str, object], None]
+"""(node, event): every effect of an engine, as it is carried out; for logs, captures and views."""
+Signalled = Callable[[bytes, Endpoint, Endpoint], None]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Node:
+    """A MAG, an LMA, or both on one switch.
+
+    Attributes:
+        counters: What the node itself refused or could not do, by name.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        name: str,
+        target: Target,
+        journal: Journal,
+        observe: Observer = lambda _node, _event: None,
+        signalled: Signalled = lambda _octets, _source, _destination: None,
+    ) -> None:
+        self.name = name
+        self.settings = config.nodes[name]
+        self.counters: Counter[str] = Counter()
+        self._config = config
+        self._observe = observe
+        self._signalled = signalled
+        self._identities = identities(config, self.settings)
+        self._journal = GroupCommit(journal)
+        records = list(journal.load())
+        self._rows = [Row(row.kind, row.key, row.payload) for row in records if row.kind in get_args(Kind)]  # type: ignore[arg-type]
+        counter = journal.restart_counter
+        lma, mag = lma_config(config, name, counter), mag_config(config, name, counter)
+        self.lma = None if lma is None else LocalMobilityAnchor(lma)
+        self.mag = None if mag is None else MobileAccessGateway(mag)
+        self._engines: tuple[Engine, ...] = tuple(engine for engine in (self.lma, self.mag) if engine is not None)
+        self.switch = SwitchControl(config, name, target, records, self._remember)
+        idle = self.settings.mag.idle_timeout if self.settings.mag else AccessSettings().idle_timeout
+        self.links = Links(
+            config,
+            self.settings,
+            AccessSettings(idle_timeout=idle),
+            self._access,
+            self._neighbour,
+            self.binding,
+        )
+        self._transport: Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stack = AsyncExitStack()
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    async def start(self, seconds: float = 10.0) -> None:
+        """Restore what the journal holds, bring the switch to it, and open for signalling.
+
+        Raises:
+            P4pmipError: The switch, the journal or the signalling address cannot be used; nothing stays open.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._journal.close)
+            now, utc = self._clock()
+            for engine in self._engines:
+                engine.restore(self._rows, now, utc)
+                for binding in engine.bindings():
+                    self.switch.expect(binding)
+            self._rows = []
+            await self.switch.start(seconds)
+            stack.push_async_callback(self.switch.close)
+            stack.callback(self.links.close)
+            self._spawn(self.links.run(self.switch.session))
+            self._spawn(self._packets())
+            self._transport = await self._open_transport()
+            stack.callback(self._transport.close)
+            stack.push_async_callback(self._cancel)
+            for link, address in self.switch.unresolved():
+                self.links.resolve(link, address)
+            self._act()
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Close everything; the bindings stay in journal and switch."""
+        await self._stack.aclose()
+
+    async def _open_transport(self) -> Transport:
+        signalling = self.settings.signalling
+        if signalling.transport == "udp":
+            assert signalling.address.version == 4
+            return await UdpTransport.open(signalling.address, SIGNALLING_PORT, self._received)
+        assert signalling.address.version == 6
+        return MobilityHeaderTransport(signalling.address, self._received)
+
+    async def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- what people ask ------------------------------------------------------------------------------
+
+    def sessions(self) -> Iterator[Session]:
+        """Every settled session of both roles."""
+        for engine in self._engines:
+            yield from engine.sessions()
+
+    def binding(self, session_id: int) -> Binding | None:
+        """The binding of a session id."""
+        return self.switch.binding(session_id)
+
+    def attach(
+        self, mn: bytes, link: int, mac: bytes, indicator: int = HandoffIndicator.HANDOFF_STATE_UNKNOWN
+    ) -> int | None:
+        """A mobile node is on an access link; the answer is its session id.
+
+        Raises:
+            P4pmipError: This node is no MAG.
+        """
+        if self.mag is None:
+            raise P4pmipError(f"node {self.name}", "attach", "is no MAG")
+        now, utc = self._clock()
+        session_id = self.mag.attach(mn, AccessLink(link, mac), now, utc, indicator=indicator)
+        self._act()
+        return session_id
+
+    def detach(self, mn: bytes, mac: bytes | None = None) -> None:
+        """A mobile node has left.
+
+        Raises:
+            P4pmipError: This node is no MAG.
+        """
+        if self.mag is None:
+            raise P4pmipError(f"node {self.name}", "detach", "is no MAG")
+        now, utc = self._clock()
+        self.mag.detach(mn, now, utc, mac)
+        self._act()
+
+    def link_down(self, link: int) -> None:
+        """An access link went down: everybody on it has left (RFC 5213 §6.9.1.4)."""
+        if self.mag is None:
+            return
+        for session in list(self.mag.sessions()):
+            if session.access is not None and session.access.link == link:
+                self.detach(session.mn, session.access.mac)
+
+    # --- inputs ---------------------------------------------------------------------------------------
+
+    def _received(self, octets: bytes, source: Endpoint, destination: Endpoint) -> None:
+        self._signalled(octets, source, destination)
+        now, utc = self._clock()
+        self._engine_for(octets, source).receive(octets, source, destination, now, utc)
+        self._act()
+
+    def _engine_for(self, octets: bytes, source: Endpoint) -> Engine:
+        """Where both roles live in one node: PBUs are for the LMA, PBAs for the MAG, the rest by the peer."""
+        if self.lma is None or self.mag is None:
+            return self._engines[0]
+        kind = octets[2] if len(octets) > 2 else None
+        if kind == MhType.BINDING_UPDATE:
+            return self.lma
+        if kind == MhType.BINDING_ACKNOWLEDGEMENT:
+            return self.mag
+        return self.lma if source.address in self.lma.peers else self.mag
+
+    async def _packets(self) -> None:
+        async for packet in self.switch.session.packets():
+            self.links.receive(packet, self._clock()[0])
+
+    def _access(self, effect: access.MobileNodeSeen | access.Detached | access.AddressReleased) -> None:
+        match effect:
+            case access.MobileNodeSeen(link, mac, _):
+                mn = self._identities.identify(mac, link)
+                if mn is None:
+                    self.counters["unknown_mobile_node"] += 1
+                else:
+                    self.attach(mn, link, mac)
+            case access.Detached(link, mac):
+                service = self.links.access.serving(link, mac)
+                if service is not None:
+                    self.detach(service.binding.mn, mac)
+            case access.AddressReleased():
+                self.counters["address_released"] += 1
+
+    def _neighbour(self, effect: access.NeighbourChanged) -> None:
+        self._spawn(self.switch.neighbour(effect.link, effect.address, effect.mac))
+
+    def _timed(self) -> None:
+        now, utc = self._clock()
+        for engine in self._engines:
+            engine.handle_timer(now, utc)
+        self._act()
+
+    # --- effects --------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        for engine in self._engines:
+            for effect in engine.effects():
+                self._carry_out(engine, effect)
+        self._arm()
+
+    def _carry_out(self, engine: Engine, effect: mobility.Effect) -> None:
+        self._observe(self.name, effect)
+        match effect:
+            case mobility.Send():
+                if self._transport is not None:
+                    self._transport.send(effect.octets, effect.destination)
+            case mobility.Install():
+                self._spawn(self._install(engine, effect))
+            case mobility.Journal():
+                self._remember(change(effect.record))
+            case mobility.Advertise():
+                self._advertise(effect)
+            case mobility.Withdraw():
+                self.links.access.withdraw(effect.binding)
+                self.links.act()
+            case mobility.Alarm():
+                self.counters[f"alarm_{effect.name}"] += 1
+                _LOGGER.warning("[%s] %s: %s", self.name, effect.name, effect.detail)
+            case mobility.Received():
+                _LOGGER.debug("[%s|peer %s] %s", self.name, effect.source, effect.outcome)
+            case mobility.ParameterProblem():
+                # The raw socket leaves ICMPv6 to the kernel; what it would say is counted here.
+                self.counters["parameter_problem"] += 1
+
+    async def _install(self, engine: Engine, effect: mobility.Install) -> None:
+        after = effect.after
+        row = Row("session", str(effect.session_id), None) if after is None else session_record(after)
+        written = self._journal.submit([change(row)])
+        outcome = await asyncio.gather(self.switch.apply(effect.old, effect.new), written, return_exceptions=True)
+        failures = [one for one in outcome if isinstance(one, BaseException)]
+        now, utc = self._clock()
+        if not failures:
+            engine.installed(effect.ticket, now, utc)
+        else:
+            await self._undo(effect, *outcome)
+            engine.refused(effect.ticket, self._reason(failures[0]), now, utc)
+        self._act()
+
+    async def _undo(self, effect: mobility.Install, switch: BaseException | None, row: BaseException | None) -> None:
+        """One of the two refused: the other goes back to what was before."""
+        if switch is None:
+            await asyncio.gather(self.switch.apply(effect.new, effect.old), return_exceptions=True)
+        if row is None:
+            before = effect.before
+            old = Row("session", str(effect.session_id), None) if before is None else session_record(before)
+            await asyncio.gather(self._journal.submit([change(old)]), return_exceptions=True)
+
+    def _reason(self, failure: BaseException) -> str:
+        if isinstance(failure, WriteRefused | JournalError):
+            self.counters[f"refused_{failure.reason}"] += 1
+            return str(failure.reason)
+        if isinstance(failure, P4pmipError):
+            self.counters["refused_entry"] += 1
+            return str(failure)
+        raise failure
+
+    def _advertise(self, effect: mobility.Advertise) -> None:
+        realm = self._config.realms[effect.binding.realm]
+        now = self._clock()[0]
+        service = Service(
+            effect.binding,
+            now + effect.lifetime,
+            self.switch.link_mtu(effect.binding),
+            realm.dns,
+            effect.link_local or ROUTER_LINK_LOCAL,
+            effect.dhcp_server,
+        )
+        self.links.access.serve(service, now)
+        self.links.act()
+
+    def _remember(self, row: Change) -> None:
+        """Journal a row that nothing waits for; a failure is an alarm, since a restart would miss it."""
+        future = self._journal.submit([row])
+        future.add_done_callback(self._remembered)
+
+    def _remembered(self, future: "asyncio.Future[None]") -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self.counters["alarm_journal"] += 1
+            _LOGGER.warning("[%s] journal: %s", self.name, error)
+
+    # --- the loop -------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _clock() -> tuple[float, float]:
+        """Monotonic seconds, and seconds since 1970."""
+        return asyncio.get_running_loop().time(), time.time()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = [timer for engine in self._engines if (timer := engine.next_timer()) is not None]
+        if due:
+            self._timer = asyncio.get_running_loop().call_at(min(due), self._timed)
+
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.counters["alarm_defect"] += 1
+            _LOGGER.error("[%s] a task ended", self.name, exc_info=error)

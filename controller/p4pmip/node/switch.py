@@ -1,0 +1,199 @@
+"""A node's switch: bindings in, entries derived, updates written, and undone where they are refused."""
+
+import asyncio
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from p4pmip.forwarding.base import base_entries
+from p4pmip.forwarding.context import Neighbour
+from p4pmip.forwarding.entry import Entry
+from p4pmip.forwarding.ledger import Delta, Ledger
+from p4pmip.forwarding.ordering import order
+from p4pmip.forwarding.session import entries
+from p4pmip.mobility.binding import Binding, IPAddress, Phase, Role
+from p4pmip.node.config import Config
+from p4pmip.node.context import context_of, journalled_ids, new_ids, next_hops, tunnel_overhead
+from p4pmip.p4runtime.pipeline import Pipeline
+from p4pmip.p4runtime.reconcile import Plan
+from p4pmip.p4runtime.session import Options, Session
+from p4pmip.p4runtime.target import Target
+from p4pmip.p4runtime.writer import Phases, WriteRefused
+from p4pmip.store.journal import Record
+
+DRAIN = 1.0
+"""Seconds for which packets that left the old MAG before a handover are still taken."""
+
+IMPORTANCE = ("SIGNALLING", "ROUTER_SOLICITATION", "DHCP", "ARP", "NEIGHBOR_DISCOVERY", "TOO_BIG", "HOP_LIMIT", "ICMP")
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def _ordered(plan: Plan) -> Phases:
+    return order(Delta(plan.insert, tuple(new for _, new in plan.modify), plan.delete))
+
+
+class SwitchControl:
+    """What one switch holds, derived from bindings and configuration; nothing else writes to it.
+
+    Attributes:
+        session: The P4Runtime session.
+        counters: `refused` and `undo_refused` changes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        name: str,
+        target: Target,
+        records: Iterable[Record],
+        remember: Callable[[Record], None],
+    ) -> None:
+        self._node = config.nodes[name]
+        self._remember = remember
+        self._context = context_of(config, self._node, journalled_ids(records))
+        self._ledger = Ledger()
+        self._base = base_entries(self._context)
+        self._ledger.acquire(self._base)
+        self._bindings: dict[int, Binding] = {}
+        self._draining: set[asyncio.Task[None]] = set()
+        self.counters: Counter[str] = Counter()
+        self.session = Session(
+            target,
+            Pipeline.packaged(),
+            Options(importance=IMPORTANCE),
+            desired=self._ledger.desired,
+            order=_ordered,
+        )
+
+    async def start(self, seconds: float) -> None:
+        """Connect, deploy and reconcile.
+
+        Raises:
+            TargetError: Not within `seconds`.
+        """
+        self._journal_ids()
+        self.session.start()
+        try:
+            await self.session.wait_ready(seconds)
+        except BaseException:
+            await self.session.close()
+            raise
+
+    async def close(self) -> None:
+        """End the session; the switch keeps what it holds."""
+        for task in self._draining:
+            task.cancel()
+        await asyncio.gather(*self._draining, return_exceptions=True)
+        await self.session.close()
+
+    # --- bindings ---------------------------------------------------------------------------------------
+
+    def binding(self, session_id: int) -> Binding | None:
+        """The binding behind a session id."""
+        return self._bindings.get(session_id)
+
+    def bindings(self) -> Iterator[Binding]:
+        """Every binding that has entries."""
+        return iter(self._bindings.values())
+
+    def entries(self, binding: Binding) -> tuple[Entry, ...]:
+        """The entries a binding asks for."""
+        return entries(binding, self._context)
+
+    def expect(self, binding: Binding) -> None:
+        """A binding from the journal: its entries are desired before the switch is first compared."""
+        self._bindings[binding.session_id] = binding
+        self._ledger.acquire(self.entries(binding))
+
+    async def apply(self, old: Binding | None, new: Binding | None) -> None:
+        """Bring the switch from one state of a session to the next; returns when it holds it.
+
+        A handover leaves the entries of the old way for a while: they are deleted after `DRAIN`.
+
+        Raises:
+            WriteRefused: The switch would not; it holds what it held before.
+            P4pmipError: There are no entries for such a binding.
+        """
+        before = () if old is None else self.entries(old)
+        after = () if new is None else self.entries(new)
+        self._journal_ids()
+        if old is not None and new is not None and _moves(old, new):
+            await self._write(self._ledger.acquire(after), after, lambda: self._ledger.release(after))
+            self._later(before)
+        else:
+            await self._write(self._ledger.change(before, after), after, lambda: self._ledger.change(after, before))
+        if new is not None:
+            self._bindings[new.session_id] = new
+        elif old is not None:
+            self._bindings.pop(old.session_id, None)
+
+    async def _write(self, delta: Delta, wanted: Iterable[Entry], undo: Callable[[], Delta]) -> None:
+        inserted = {entry.key for entry in delta.insert}
+        shared = [entry.key for entry in wanted if entry.key not in inserted]
+        try:
+            await self.session.writer.apply(order(delta), relies_on=shared)
+        except WriteRefused as error:
+            self.counters["refused"] += 1
+            try:
+                await self.session.writer.apply(order(undo()), lenient=True)
+            except WriteRefused as again:
+                # The next comparison finds what is left.
+                self.counters["undo_refused"] += 1
+                _LOGGER.warning("[%s] %s", self.session.target.label, again)
+            raise error
+
+    def _later(self, entries: tuple[Entry, ...]) -> None:
+        task = asyncio.get_running_loop().create_task(self._drain(entries))
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
+
+    async def _drain(self, entries: tuple[Entry, ...]) -> None:
+        try:
+            await asyncio.sleep(DRAIN)
+        finally:
+            delta = self._ledger.release(entries)
+        try:
+            await self.session.writer.apply(order(delta), lenient=True)
+        except WriteRefused as error:
+            self.counters["undo_refused"] += 1
+            _LOGGER.warning("[%s] %s", self.session.target.label, error)
+
+    # --- neighbours, ids --------------------------------------------------------------------------------
+
+    def unresolved(self) -> list[tuple[int, IPAddress]]:
+        """Next hops of the configuration whose link-layer address is to be found."""
+        return list(next_hops(self._context))
+
+    async def neighbour(self, link: int, address: IPAddress, mac: bytes | None) -> None:
+        """A next hop was found, changed, or (None) lost."""
+        others = tuple(known for known in self._context.neighbours if (known.link_id, known.address) != (link, address))
+        found = () if mac is None else (Neighbour(link, address, mac),)
+        context = dataclasses.replace(self._context, neighbours=(*others, *found))
+        base = base_entries(context)
+        delta = self._ledger.change(self._base, base)
+        self._context, self._base = context, base
+        self._journal_ids()
+        try:
+            await self.session.writer.apply(order(delta), lenient=True)
+        except WriteRefused as error:
+            # It stays desired: the session compares when it is ready again.
+            self.counters["refused"] += 1
+            _LOGGER.warning("[%s] %s", self.session.target.label, error)
+
+    def link_mtu(self, binding: Binding) -> int:
+        """What a mobile node may send: the smaller of the access link's MTU and what the tunnel carries."""
+        tunnel = self._context.settings(binding.tunnel.peer).mtu - tunnel_overhead(binding)
+        if binding.access is None:
+            return tunnel
+        return min(tunnel, self._context.link(binding.access.link).mtu)
+
+    def _journal_ids(self) -> None:
+        for record in new_ids(self._context.ids):
+            self._remember(record)
+
+
+def _moves(old: Binding, new: Binding) -> bool:
+    """Whether this is the flip of a handover at the LMA."""
+    return old.role is Role.LMA and old.phase is new.phase is Phase.ACTIVE and old.tunnel != new.tunnel
