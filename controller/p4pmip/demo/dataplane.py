@@ -5,6 +5,7 @@ rather than generated, since there is no Python package of them.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from p4pmip.demo.fabric import Sink
 
+_LOGGER = logging.getLogger(__name__)
 _FIELDS = (("id", "TYPE_UINT64"), ("device_id", "TYPE_UINT64"), ("port", "TYPE_UINT32"), ("packet", "TYPE_BYTES"))
 _METHOD = "/p4.bm.DataplaneInterface/PacketStream"
 
@@ -48,18 +50,23 @@ class Dataplane:
         self._outgoing: asyncio.Queue[Any] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, seconds: float) -> None:
-        """Connect.
+    async def connect(self, seconds: float) -> None:
+        """Wait for the switch to serve.
 
         Raises:
-            TimeoutError: The switch does not serve packets within `seconds`.
+            TimeoutError: It does not within `seconds`.
         """
         async with asyncio.timeout(seconds):
             await self._channel.channel_ready()
+
+    def start(self) -> None:
+        """Let packets come and go; the switch refuses them before it has a pipeline."""
         stream = self._channel.stream_stream(
             _METHOD, request_serializer=_Request.SerializeToString, response_deserializer=_Response.FromString
         )()
         self._tasks = [asyncio.create_task(self._write(stream)), asyncio.create_task(self._read(stream))]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     def attach(self, port: int, sink: Sink) -> None:
         """See `SwitchPorts`."""
@@ -75,6 +82,10 @@ class Dataplane:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._channel.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.error("packet service of device %s: %s", self._device_id, error)
 
     async def _write(self, stream: Any) -> None:
         while True:

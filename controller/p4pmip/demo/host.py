@@ -22,6 +22,7 @@ from p4pmip.wire.udp import Udp
 BROADCAST = b"\xff" * 6
 DHCP_SERVER_PORT, DHCP_CLIENT_PORT = 67, 68
 DATA_PORT = 40000
+RESOLVE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Host:
         self.on_datagram: Callable[[Datagram], None] = lambda _: None
         self.transmit: Callable[[bytes], None] = lambda _: None
         self._identifiers = itertools.count(1)
+        self._answers: set[asyncio.Task[None]] = set()
         self._waiting: list[tuple[Callable[[object], bool], asyncio.Future[object]]] = []
 
     # -- sending -----------------------------------------------------------------------------------
@@ -95,12 +97,13 @@ class Host:
         """One IPv4 packet by way of the router, whose link-layer address is asked for first where unknown.
 
         Raises:
-            TimeoutError: The router did not answer; set a limit with `asyncio.timeout`.
+            TimeoutError: The router did not answer.
         """
         assert self.address is not None
         hop = self.router or destination
         if hop not in self.neighbours:
-            await self._resolve(hop)
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                await self._resolve(hop)
         packet = IPv4Packet(self.address, destination, protocol, payload)
         self.transmit(Ethernet(self.neighbours[hop], self.mac, EtherType.IPV4, packet.encode()).encode())
 
@@ -158,11 +161,10 @@ class Host:
                 self._answer(packet, message)
 
     def _answer(self, packet: IPv4Packet, request: EchoRequest) -> None:
-        hop = self.router or packet.source
-        if hop in self.neighbours:
-            payload = icmpv4.encode(EchoReply(request.identifier, request.sequence, request.data))
-            reply = IPv4Packet(packet.destination, packet.source, IPProtocol.ICMP, payload)
-            self.transmit(Ethernet(self.neighbours[hop], self.mac, EtherType.IPV4, reply.encode()).encode())
+        payload = icmpv4.encode(EchoReply(request.identifier, request.sequence, request.data))
+        answer = asyncio.get_running_loop().create_task(self.send_ip(packet.source, IPProtocol.ICMP, payload))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
 
     def _keep(self, packet: IPv4Packet, data: bytes) -> None:
         datagram = Datagram(packet.source, packet.destination, packet.protocol, packet.ttl, data)

@@ -13,7 +13,7 @@ from p4pmip.demo.fabric import Fabric, Plug
 from p4pmip.demo.figure1 import Subscriber
 from p4pmip.demo.host import Host
 from p4pmip.demo.recorder import Recorder
-from p4pmip.demo.targets import Starter
+from p4pmip.demo.targets import Running, Starter
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.session import Session
 from p4pmip.node.node import Node
@@ -102,9 +102,11 @@ async def running(starter: Starter, keys: str, signalled: Signalled) -> AsyncIte
         fabric.tap(lab.recorder.passed)
 
         targets: dict[str, Target] = {}
+        switches: list[Running] = []
         for device_id, name in enumerate(figure1.NODES, 1):
             switch = await stack.enter_async_context(starter(name, device_id, Path(folder)))
             targets[name] = switch.target
+            switches.append(switch)
             fabric.add_switch(name, switch.ports, figure1.ports_of(name))
         for one, other in wires:
             fabric.connect(one, other)
@@ -122,6 +124,8 @@ async def running(starter: Starter, keys: str, signalled: Signalled) -> AsyncIte
         for node in lab.nodes.values():
             await node.start()
             stack.push_async_callback(node.stop)
+        for switch in switches:
+            switch.start()
         yield lab
 
 

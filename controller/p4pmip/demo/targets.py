@@ -29,6 +29,8 @@ class Running:
 
     target: Target
     ports: SwitchPorts
+    start: Callable[[], None] = lambda: None
+    """To be called once the switch has a pipeline: before that, ports may be dead."""
 
 
 Starter = Callable[[str, int, Path], AbstractAsyncContextManager[Running]]
@@ -64,11 +66,11 @@ async def bmv2(name: str, device_id: int, folder: Path) -> AsyncIterator[Running
     ports = Dataplane(f"unix:{data}", device_id)
     try:
         try:
-            await ports.open(START_SECONDS)
+            await ports.connect(START_SECONDS)
         except TimeoutError as error:
             words = log.read_text(errors="replace").strip().splitlines()[-3:]
             raise TargetMissing("--target", "bmv2", f"{BMV2} did not start: {' | '.join(words)}") from error
-        yield Running(Target(f"unix:{control}", device_id, name, quirks=PROFILES["bmv2"]), ports)
+        yield Running(Target(f"unix:{control}", device_id, name, quirks=PROFILES["bmv2"]), ports, ports.start)
     finally:
         await ports.close()
         if process.returncode is None:
