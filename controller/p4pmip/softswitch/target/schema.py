@@ -117,8 +117,11 @@ class Schema:
         tables = program.tables
         self.tables: dict[int, TableSchema] = {}
         for one in info.tables:
-            _known(tables, one.preamble.name, "table")
-            self.tables[one.preamble.id] = self._table(one, bool(profiles))
+            # A table that nothing applies stands in P4Info only.
+            if one.preamble.name in tables:
+                self.tables[one.preamble.id] = self._table(one, bool(profiles))
+        if info.tables and any(table.key for table in tables.values()) and not self.tables:
+            raise invalid("p4info", info.tables[0].preamble.name, "has no table of the program", sorted(tables))
         self.profiles = {one.preamble.id: self._profile(one) for one in info.action_profiles}
         self.counters = {one.preamble.id: self._cells(one, program.counters) for one in info.counters}
         self.meters = {one.preamble.id: self._cells(one, program.meters) for one in info.meters}
@@ -138,7 +141,10 @@ class Schema:
         if len(definition.key) != len(table.match_fields):
             names = [field.name for field in definition.key]
             raise invalid(f"p4info: table {name}", len(table.match_fields), "has another key than the program", names)
-        fields = tuple(self._field(name, index, field) for index, field in enumerate(table.match_fields))
+        fields = tuple(
+            self._field(name, index, field, definition.key[index].width)
+            for index, field in enumerate(table.match_fields)
+        )
         for field, compiled in zip(fields, definition.key, strict=True):
             # p4c compiles an optional field to a ternary one.
             same = compiled.match in (field.kind, MatchKind.TERNARY if field.kind is MatchKind.OPTIONAL else None)
@@ -172,11 +178,12 @@ class Schema:
             selector=table.implementation_id in selectors,
         )
 
-    def _field(self, table: str, index: int, field: "p4info.MatchField") -> MatchField:
-        if field.match_type not in KINDS or not field.bitwidth:
+    def _field(self, table: str, index: int, field: "p4info.MatchField", width: int) -> MatchField:
+        if field.match_type not in KINDS:
             choices = [kind.value for kind in MatchKind]
             raise invalid(f"p4info: table {table}, {field.name}", field.match_type, "match kind not supported", choices)
-        return MatchField(field.id, field.name, index, field.bitwidth, KINDS[field.match_type])
+        # A key of type `error` has no width in P4Info.
+        return MatchField(field.id, field.name, index, field.bitwidth or width, KINDS[field.match_type])
 
     def _action_ref(self, table: str, candidates: Iterable[int], ref: "p4info.ActionRef") -> ActionRef:
         action = self._actions.get(ref.id)

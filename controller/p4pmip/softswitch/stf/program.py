@@ -1,0 +1,56 @@
+"""The program that an STF file tests."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from p4pmip.errors import P4pmipError
+from p4pmip.softswitch.target.stubs import p4runtime
+
+COMPILER = "p4c-bm2-ss"
+
+
+def read(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        P4pmipError: it cannot be read.
+    """
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise P4pmipError("STF", str(path), f"cannot be read: {error}") from error
+
+
+def program_of(path: Path) -> "p4runtime.ForwardingPipelineConfig":
+    """The compiled program beside an STF file, or its source compiled now.
+
+    Raises:
+        P4pmipError: there is neither, or it does not compile.
+    """
+    compiled = path.with_suffix(".json")
+    if compiled.exists():
+        return _config(compiled, path.with_suffix(".p4info.txtpb"))
+    source = path.with_suffix(".p4")
+    if not source.exists() or shutil.which(COMPILER) is None:
+        choices = [compiled.name, f"{source.name} and {COMPILER} on PATH"]
+        raise P4pmipError("STF", str(path), "has no program beside it", choices)
+    with tempfile.TemporaryDirectory() as directory:
+        json, info = Path(directory) / "program.json", Path(directory) / "program.p4info.txtpb"
+        command = [COMPILER, "--std", "p4-16", "--p4runtime-files", str(info), "-o", str(json), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0 or not json.exists():
+            raise P4pmipError("STF", str(source), f"does not compile: {done.stderr.strip()[:500]}")
+        return _config(json, info)
+
+
+def _config(json: Path, info: Path) -> "p4runtime.ForwardingPipelineConfig":
+    config = p4runtime.ForwardingPipelineConfig(p4_device_config=json.read_bytes())
+    try:
+        text_format.Parse(read(info), config.p4info)
+    except text_format.ParseError as error:
+        raise P4pmipError("STF", str(info), f"is no P4Info: {error}") from error
+    return config
