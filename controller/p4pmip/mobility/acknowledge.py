@@ -12,6 +12,9 @@ from p4pmip.wire.numbers import BindingAcknowledgementFlag, IdentifierSubtype, I
 _P = BindingAcknowledgementFlag.P
 _P_AND_T = BindingAcknowledgementFlag.P | BindingAcknowledgementFlag.T
 _NO_IDENTIFIER = o.MobileNodeIdentifier(IdentifierSubtype.NAI, b"")
+_NO_INDICATOR = o.HandoffIndicatorOption(0)
+_NO_TECHNOLOGY = o.AccessTechnologyOption(0)
+_DHCP = {server: o.IPv4DhcpSupportMode(server) for server in (False, True)}
 _ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
 
 
@@ -45,12 +48,10 @@ def grant(
             address, length = unpack(prefix)
             options.append(o.HomeNetworkPrefix(IPv6Address(address), length))
     _echo(options, request)
-    if request.link_layer:
-        options.append(o.LinkLayerIdentifier(request.link_layer))
     if request.link_local is not None and session.link_local is not None:
         options.append(o.LinkLocalAddress(session.link_local))
-    if request.timestamp is not None:
-        options.append(o.Timestamp(request.timestamp))
+    if request.timestamp_option is not None:
+        options.append(request.timestamp_option)
     if option:
         options.append(o.GreKey(session.uplink_key if session.gre is Gre.KEYED else None))
     asked = request.ipv4
@@ -61,8 +62,8 @@ def grant(
             ipv4, length = unpack(session.ipv4)
             options.append(o.IPv4HomeAddressReply(IPv4HomeAddressStatus.SUCCESS, length, IPv4Address(ipv4)))
             if session.ipv4_router is not None:
-                options.append(o.IPv4DefaultRouter(IPv4Address(session.ipv4_router)))
-            options.append(o.IPv4DhcpSupportMode(dhcp_server))
+                options.append(o.IPv4DefaultRouter(session.ipv4_router))
+            options.append(_DHCP[dhcp_server])
     if user_plane and session.tunnel is not None:
         options.append(o.LmaUserPlaneAddress(session.tunnel.local))
     return BindingAcknowledgement(
@@ -90,12 +91,10 @@ def refusal(
     options: list[o.Option] = [request.identifier or _NO_IDENTIFIER]
     options += request.home_prefixes or [_ANY_PREFIX]
     _echo(options, request)
-    if request.link_layer:
-        options.append(o.LinkLayerIdentifier(request.link_layer))
     if request.link_local is not None:
         options.append(o.LinkLocalAddress(request.link_local))
-    if request.timestamp is not None:
-        options.append(o.Timestamp(request.timestamp if timestamp is None else timestamp))
+    if request.timestamp_option is not None:
+        options.append(request.timestamp_option if timestamp is None else o.Timestamp(timestamp))
     if request.ipv4 is not None:
         options.append(o.IPv4HomeAddressReply(ipv4_status, request.ipv4.prefix_length, request.ipv4.address))
     return BindingAcknowledgement(
@@ -104,5 +103,7 @@ def refusal(
 
 
 def _echo(options: list[o.Option], request: Request) -> None:
-    options.append(o.HandoffIndicatorOption(request.indicator or 0))
-    options.append(o.AccessTechnologyOption(request.technology or 0))
+    options.append(request.indicator_option or _NO_INDICATOR)
+    options.append(request.technology_option or _NO_TECHNOLOGY)
+    if request.link_layer_option is not None:
+        options.append(request.link_layer_option)

@@ -22,6 +22,8 @@ class Role(Enum):
 class Gre(Enum):
     """What was agreed about GRE (draft-00 §3.2, §3.3; RFC 5845 §3.2, §3.3)."""
 
+    __hash__ = object.__hash__  # members are singletons; `Enum` hashes the name, in Python
+
     PLAIN = "plain"
     """No GRE: IP-in-IP (or IPv4-UDP), RFC 5213's default."""
     MODE = "mode"

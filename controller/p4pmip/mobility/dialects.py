@@ -22,6 +22,8 @@ ANY = frozenset(Gre)
 class Dialect(Enum):
     """Which text governs the negotiation with a peer."""
 
+    __hash__ = object.__hash__
+
     DRAFT_00 = "draft-00"
     RFC5845 = "rfc5845"
     RFC5845_STRICT = "rfc5845-strict"
@@ -32,6 +34,8 @@ class Dialect(Enum):
 
 class Kind(Enum):
     """What a PBU is to the binding cache entry it was matched with."""
+
+    __hash__ = object.__hash__
 
     INITIAL = "initial"
     REFRESH = "refresh"

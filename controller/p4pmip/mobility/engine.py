@@ -86,7 +86,9 @@ class Engine(ABC):
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    def open(self, octets: bytes, source: Endpoint, destination: Endpoint) -> tuple[Message, Decoded] | None:
+    def open(
+        self, octets: bytes, source: Endpoint, destination: Endpoint
+    ) -> tuple[Message, Decoded, PeerState | None] | None:
         """Decode and authenticate what arrived; what is no good is counted, and answered as RFC 6275 §9.2 says."""
         peer = self.peers.get(source.address)
         codepoints = DEFAULT_CODEPOINTS if peer is None else peer.config.codepoints
@@ -109,7 +111,7 @@ class Engine(ABC):
         else:
             for fault in decoded.faults:
                 self.counters[fault.reason] += 1
-            return message, decoded
+            return message, decoded, peer
         return None
 
     def authentic(self, decoded: Decoded, peer: PeerState | None, care_of: IPAddress) -> bool | None:

@@ -56,12 +56,12 @@ def receive(
     engine: Engine,
     message: Heartbeat,
     decoded: Decoded,
+    peer: PeerState | None,
     source: Endpoint,
     destination: Endpoint,
     now: float,
 ) -> None:
     """A request is answered; a response says that the peer lives, and whether it forgot."""
-    peer = engine.peers.get(source.address)
     if peer is None:
         engine.received(message, source, destination, "ignored_unknown_peer")
     elif not engine.authentic(decoded, peer, source.address):

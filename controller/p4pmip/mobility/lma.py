@@ -91,12 +91,12 @@ class LocalMobilityAnchor(Engine):
         opened = self.open(octets, source, destination)
         if opened is None:
             return
-        message, decoded = opened
+        message, decoded, peer = opened
         match message:
-            case BindingUpdate() if message.flags & _P:
-                self._binding_update(message, decoded, source, destination, now, utc)
+            case BindingUpdate() if int(message.flags) & _P:
+                self._binding_update(message, decoded, peer, source, destination, now, utc)
             case Heartbeat():
-                heartbeat.receive(self, message, decoded, source, destination, now)
+                heartbeat.receive(self, message, decoded, peer, source, destination, now)
             case _:
                 self.received(message, source, destination, "ignored_not_for_an_lma")
 
@@ -193,12 +193,12 @@ class LocalMobilityAnchor(Engine):
         self,
         update: BindingUpdate,
         decoded: Decoded,
+        peer: PeerState | None,
         source: Endpoint,
         destination: Endpoint,
         now: float,
         utc: float,
     ) -> None:
-        peer = self.peers.get(source.address)
         if peer is None and self.config.any_mag is not None:
             peer = self._stranger(source)
         request = parse(update, source, destination, peer)
@@ -227,7 +227,7 @@ class LocalMobilityAnchor(Engine):
             return Status.MISSING_MN_IDENTIFIER_OPTION
         if request.peer is None:
             return Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG
-        profile = self.config.directory.lookup(request.mn)
+        profile = request.profile = self.config.directory.lookup(request.mn)
         realms = request.peer.config.realms
         if profile is not None and realms is not None and profile.realm not in realms:
             return Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG
@@ -241,7 +241,7 @@ class LocalMobilityAnchor(Engine):
 
     def _ordered(self, request: Request, now: float, utc: float) -> None:
         """Steps 9 to 13; a PBU that waited comes here again."""
-        profile = self.config.directory.lookup(request.mn)
+        profile = request.profile
         assert profile is not None
         match = self._lookup(request, profile)
         disorder = self._disorder(request, match, utc)
@@ -328,7 +328,7 @@ class LocalMobilityAnchor(Engine):
         return True
 
     def _register(self, request: Request, entry: Entry | None, now: float, utc: float) -> None:
-        profile, peer = self.config.directory.lookup(request.mn), request.peer
+        profile, peer = request.profile, request.peer
         assert profile is not None
         assert peer is not None
         base = None if entry is None else entry.session
@@ -527,7 +527,7 @@ class LocalMobilityAnchor(Engine):
             session = entry.session
             if session is not None and session.phase is Phase.ACTIVE and entry.pending is None:
                 deadline = now + self.config.min_delay_before_bce_delete
-                held = replace(session, phase=Phase.HELD)
+                held = session._replace(phase=Phase.HELD)
                 self._change(entry, Pending(0, Kind.DEREGISTRATION, held, deadline))
 
 

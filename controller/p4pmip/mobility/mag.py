@@ -7,7 +7,6 @@ ends the binding at the LMA: nothing is advertised that cannot be forwarded.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 
@@ -36,6 +35,7 @@ from p4pmip.wire.numbers import (
     Status,
 )
 
+_P = int(BindingAcknowledgementFlag.P)
 _PBU = BindingUpdateFlag.A | BindingUpdateFlag.P
 _ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
 _ANY_IPV4 = o.IPv4HomeAddressRequest(IPv4Address(0), 0)
@@ -139,12 +139,12 @@ class MobileAccessGateway(Engine):
         opened = self.open(octets, source, destination)
         if opened is None:
             return
-        message, decoded = opened
+        message, decoded, peer = opened
         match message:
-            case BindingAcknowledgement() if message.flags & BindingAcknowledgementFlag.P:
-                self._acknowledgement(message, decoded, source, destination, now, utc)
+            case BindingAcknowledgement() if int(message.flags) & _P:
+                self._acknowledgement(message, decoded, peer, source, destination, now, utc)
             case Heartbeat():
-                heartbeat.receive(self, message, decoded, source, destination, now)
+                heartbeat.receive(self, message, decoded, peer, source, destination, now)
             case _:
                 self.received(message, source, destination, "ignored_not_for_a_mag")
 
@@ -232,7 +232,7 @@ class MobileAccessGateway(Engine):
             entry.state = State.REGISTERING
             self._register(entry, entry.indicator, now, utc)
         elif moved and entry.state is State.BOUND and entry.wanted is not None:
-            self._want(entry, replace(entry.wanted, access=access))
+            self._want(entry, entry.wanted._replace(access=access))
         elif entry.served and entry.session is not None:
             self._advertise(entry, now)
         return entry.session_id
@@ -380,8 +380,10 @@ class MobileAccessGateway(Engine):
         """Our tunnel end point towards an LMA: of the family of its own, where that is known."""
         peer = entry.peer
         assert peer.local is not None
-        far = peer.user_plane or peer.config.tunnel or peer.config.address
-        return self._tunnel_end(far.version, peer.local) or peer.local.address
+        far = peer.user_plane or peer.config.tunnel
+        if far is None and peer.config.request_user_plane and self.common.tunnel:
+            return self.common.tunnel[0]  # the LMA answers with its end of the same family
+        return self._tunnel_end((far or peer.config.address).version, peer.local) or peer.local.address
 
     def _expected_tunnel(self, entry: ListEntry, tlv: bool) -> Tunnel | None:
         """The tunnel, as far as it is known before the PBA."""
@@ -440,13 +442,13 @@ class MobileAccessGateway(Engine):
         self,
         message: BindingAcknowledgement,
         decoded: Decoded,
+        peer: PeerState | None,
         source: Endpoint,
         destination: Endpoint,
         now: float,
         utc: float,
     ) -> None:
         reply = parse(message)
-        peer = self.peers.get(source.address)
         entry = self._match(reply, peer)
         if entry is None or entry.outstanding is None:
             self.received(message, source, destination, "ignored_unmatched")

@@ -10,6 +10,7 @@ class PeerState(Timed):
     """One MAG (at an LMA) or one LMA (at a MAG); its deadline is that of its heartbeat."""
 
     __slots__ = (
+        "_last_tunnel",
         "alive",
         "config",
         "counter",
@@ -37,6 +38,7 @@ class PeerState(Timed):
         self.paths: Path | None = None
         """The last one, so that sessions share it."""
         self.tunnels: dict[tuple[IPAddress, bool], Tunnel] = {}
+        self._last_tunnel: Tunnel | None = None
         self.user_plane: IPAddress | None = None
         """MAG: the LMA's user-plane address, learnt (RFC 7389)."""
         self.lacks_gre_until = 0.0
@@ -54,15 +56,21 @@ class PeerState(Timed):
     def path(self, local: Endpoint, remote: Endpoint) -> Path:
         """The pair of signalling end points, shared among the sessions that have the same."""
         path = self.paths
+        if path is not None and path.peer is remote and path.local is local:
+            return path
         if path is None or path.peer != remote or path.local != local:
             path = self.paths = Path(local, remote)
         return path
 
     def tunnel(self, local: IPAddress, remote: IPAddress, udp: bool) -> Tunnel:
         """The tunnel to one of its end points, shared among the sessions in it."""
+        tunnel = self._last_tunnel
+        if tunnel is not None and tunnel.peer is remote and tunnel.local is local and tunnel.udp == udp:
+            return tunnel
         tunnel = self.tunnels.get((remote, udp))
         if tunnel is None or tunnel.local != local:
             if len(self.tunnels) > 1024:  # end points come off the wire
                 self.tunnels.clear()
             tunnel = self.tunnels[remote, udp] = Tunnel(local, remote, udp)
+        self._last_tunnel = tunnel
         return tunnel

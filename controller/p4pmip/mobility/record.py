@@ -17,7 +17,7 @@ A payload of None deletes the row.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Network, ip_address
 from typing import Any, Literal
 
 from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase, Role, Tunnel
@@ -55,7 +55,7 @@ def to_record(session: Session) -> dict[str, Any]:
         "link_local": None if session.link_local is None else str(session.link_local),
         "prefixes": [str(IPv6Network(unpack(prefix))) for prefix in session.prefixes],
         "ipv4": None if session.ipv4 is None else str(IPv4Interface(unpack(session.ipv4))),
-        "ipv4_router": None if session.ipv4_router is None else str(ip_address(session.ipv4_router)),
+        "ipv4_router": None if session.ipv4_router is None else str(session.ipv4_router),
         "tunnel": None
         if session.tunnel is None
         else {"local": str(session.tunnel.local), "peer": str(session.tunnel.peer), "udp": session.tunnel.udp},
@@ -94,7 +94,7 @@ def from_record(payload: Mapping[str, Any]) -> Session:
         link_local=None if payload["link_local"] is None else IPv6Address(payload["link_local"]),
         prefixes=tuple(pack(int(network.network_address), network.prefixlen) for network in networks),
         ipv4=None if ipv4 is None else pack(int(ipv4.ip), ipv4.network.prefixlen),
-        ipv4_router=None if payload["ipv4_router"] is None else int(ip_address(payload["ipv4_router"])),
+        ipv4_router=None if payload["ipv4_router"] is None else IPv4Address(payload["ipv4_router"]),
         tunnel=None
         if tunnel is None
         else Tunnel(ip_address(tunnel["local"]), ip_address(tunnel["peer"]), tunnel["udp"]),

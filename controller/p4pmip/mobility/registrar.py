@@ -3,8 +3,7 @@
 A refusal leaves everything as it was: what was taken for a session that cannot be completed is given back.
 """
 
-from dataclasses import replace
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 from typing import NamedTuple
 
@@ -59,7 +58,9 @@ class Registrar:
         self._random = random
         self._prefixes: dict[str, Pool] = {}
         self._ipv4: dict[str, Pool] = {}
+        self._routers: dict[str, IPv4Address | None] = {}
         for name, realm in config.realms.items():
+            self._routers[name] = realm.router
             profiles = [one for one in config.directory.mobile_nodes.values() if one.realm == name]
             if realm.prefix_pool is not None:
                 static = {
@@ -153,7 +154,7 @@ class Registrar:
             link_local=self._link_local(request, base),
             prefixes=prefixes,
             ipv4=ipv4,
-            ipv4_router=None if ipv4 is None or realm.router is None else int(realm.router),
+            ipv4_router=None if ipv4 is None else self._routers[realm.name],
             tunnel=tunnel,
             path=peer.path(request.destination, request.source),
             gre=decision.becomes,
@@ -177,8 +178,7 @@ class Registrar:
         ipv6 = () if not held and request.ipv6 and _left_ipv4(request, session) else session.prefixes
         ipv4 = None if not held and request.ipv4 is not None and _left_ipv6(request, session) else session.ipv4
         partial = (ipv6, ipv4) != (session.prefixes, session.ipv4)
-        return replace(
-            session,
+        return session._replace(
             phase=Phase.ACTIVE if partial else Phase.HELD,
             prefixes=ipv6,
             ipv4=ipv4,
@@ -198,7 +198,7 @@ class Registrar:
             )
         if request.ipv6 and not profile.ipv6:
             return Refusal(Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE)
-        forced = request.forced_udp or request.update.flags & _FORCED
+        forced = request.forced_udp or int(request.update.flags) & _FORCED
         if forced and not self._config.accept_forced_ipv4_udp_encapsulation_request:
             return Refusal(Status.ADMINISTRATIVELY_PROHIBITED)
         return None
@@ -208,7 +208,7 @@ class Registrar:
     def _local_end(self, request: Request) -> IPAddress | None:
         """Our tunnel end point for a Proxy-CoA; None if it is no good or we have none of its family."""
         care_of = request.care_of
-        if care_of.is_multicast or care_of.is_unspecified:
+        if care_of is not request.source.address and (care_of.is_multicast or care_of.is_unspecified):
             return None
         for address in self._config.tunnel:
             if address.version == care_of.version:
@@ -220,10 +220,10 @@ class Registrar:
         self, request: Request, peer: PeerState, local: IPAddress, option: Gre, becomes: Gre
     ) -> tuple[Tunnel, bool, int]:
         """The tunnel, the T flag of the answer, and its status (RFC 5845 §7, RFC 5844 §4.1.2.1)."""
-        asked = bool(request.update.flags & _TLV) and tlv_known(peer.config.dialect)
+        asked = bool(int(request.update.flags) & _TLV) and tlv_known(peer.config.dialect)
         able = peer.config.udp and local.version == 4
         if becomes is Gre.PLAIN:
-            udp = local.version == 4 and (request.forced_udp or bool(request.update.flags & _FORCED))
+            udp = local.version == 4 and (request.forced_udp or bool(int(request.update.flags) & _FORCED))
             return peer.tunnel(local, request.care_of, udp), False, Status.ACCEPTED
         udp = asked and able
         status = Status.ACCEPTED
@@ -255,9 +255,10 @@ class Registrar:
                 return Refusal(Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX)
             return request.prefixes
         held = self._cache.prefixes
-        static = tuple(pack(int(prefix.network_address), prefix.prefixlen) for prefix in profile.prefixes)
-        if static and not any(prefix in held for prefix in static):
-            return static
+        if profile.prefixes:
+            static = tuple(pack(int(prefix.network_address), prefix.prefixlen) for prefix in profile.prefixes)
+            if not any(prefix in held for prefix in static):
+                return static
         pool = self._prefixes.get(profile.realm)
         found: list[int] = []
         for _ in range(profile.prefix_count):

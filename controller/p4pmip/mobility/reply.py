@@ -1,7 +1,8 @@
 """A Proxy Binding Acknowledgement as the MAG looks at it: each option under its name."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 from p4pmip.mobility.binding import Gre, IPAddress
 from p4pmip.mobility.dialects import Answer
@@ -30,7 +31,7 @@ class Reply:
     key: int | None
     ipv4: PackedIPv4 | None
     """None: not granted."""
-    ipv4_router: int | None
+    ipv4_router: IPv4Address | None
     dhcp_server: bool
     user_plane: IPAddress | None
 
@@ -61,7 +62,7 @@ class Reply:
 
 def parse(message: BindingAcknowledgement) -> Reply:
     """Take a PBA apart; of an option that may stand once the first counts."""
-    found: dict[type, o.Option] = {}
+    found: dict[type, Any] = {}  # an option by its class, which says its type
     prefixes: list[PackedPrefix] = []
     for option in message.options:
         if isinstance(option, o.HomeNetworkPrefix):
@@ -81,23 +82,21 @@ def parse(message: BindingAcknowledgement) -> Reply:
     router = get(o.IPv4DefaultRouter)
     dhcp = get(o.IPv4DhcpSupportMode)
     user_plane = get(o.LmaUserPlaneAddress)
-    key = gre.key if isinstance(gre, o.GreKey) else None
-    granted = isinstance(ipv4, o.IPv4HomeAddressReply) and ipv4.status < 128 and int(ipv4.address)
+    if ipv4 is not None and (ipv4.status >= 128 or not int(ipv4.address)):
+        ipv4 = None
     return Reply(
         message=message,
-        mn=identifier.identifier if isinstance(identifier, o.MobileNodeIdentifier) else b"",
+        mn=b"" if identifier is None else identifier.identifier,
         prefixes=tuple(prefixes),
-        indicator=indicator.indicator if isinstance(indicator, o.HandoffIndicatorOption) else None,
-        technology=technology.technology if isinstance(technology, o.AccessTechnologyOption) else None,
-        link_layer=link_layer.identifier if isinstance(link_layer, o.LinkLayerIdentifier) else None,
-        link_local=link_local.address if isinstance(link_local, o.LinkLocalAddress) else None,
-        timestamp=stamp.value if isinstance(stamp, o.Timestamp) else None,
-        gre=Gre.PLAIN if gre is None else Gre.MODE if key is None else Gre.KEYED,
-        key=key,
-        ipv4=pack(int(ipv4.address), ipv4.prefix_length)
-        if granted and isinstance(ipv4, o.IPv4HomeAddressReply)
-        else None,
-        ipv4_router=int(router.address) if isinstance(router, o.IPv4DefaultRouter) else None,
-        dhcp_server=dhcp.server if isinstance(dhcp, o.IPv4DhcpSupportMode) else True,
-        user_plane=user_plane.address if isinstance(user_plane, o.LmaUserPlaneAddress) else None,
+        indicator=None if indicator is None else indicator.indicator,
+        technology=None if technology is None else technology.technology,
+        link_layer=None if link_layer is None else link_layer.identifier,
+        link_local=None if link_local is None else link_local.address,
+        timestamp=None if stamp is None else stamp.value,
+        gre=Gre.PLAIN if gre is None else Gre.MODE if gre.key is None else Gre.KEYED,
+        key=None if gre is None else gre.key,
+        ipv4=None if ipv4 is None else pack(int(ipv4.address), ipv4.prefix_length),
+        ipv4_router=None if router is None else router.address,
+        dhcp_server=True if dhcp is None else dhcp.server,
+        user_plane=None if user_plane is None else user_plane.address,
     )

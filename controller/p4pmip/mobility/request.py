@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from typing import Any, cast
 
 from p4pmip.mobility.binding import Gre, IPAddress
+from p4pmip.mobility.config import Profile
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import PackedPrefix, pack
@@ -38,6 +40,13 @@ class Request:
     user_plane_asked: bool
     forced_udp: bool
     replay: int | None
+    profile: Profile | None = None
+    """The mobile node's, once it has been looked up."""
+    indicator_option: o.HandoffIndicatorOption | None = None
+    technology_option: o.AccessTechnologyOption | None = None
+    link_layer_option: o.LinkLayerIdentifier | None = None
+    timestamp_option: o.Timestamp | None = None
+    """As they came, to be echoed."""
     order_checked: bool = False
     """It passed the ordering check when it arrived, and waited since."""
 
@@ -54,16 +63,17 @@ class Request:
 
 def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: PeerState | None) -> Request:
     """Take a PBU apart; of an option that may stand once the first counts."""
-    found: dict[type, o.Option] = {}
+    found: dict[type, Any] = {}  # an option by its class, which says its type
     home_prefixes: list[o.HomeNetworkPrefix] = []
     ipv4_requests: list[o.IPv4HomeAddressRequest] = []
     for option in update.options:
-        if isinstance(option, o.HomeNetworkPrefix):
-            home_prefixes.append(option)
-        elif isinstance(option, o.IPv4HomeAddressRequest):
-            ipv4_requests.append(option)
-        else:
-            found.setdefault(option.__class__, option)
+        kind = option.__class__
+        if kind not in found:
+            found[kind] = option
+        if kind is o.HomeNetworkPrefix:
+            home_prefixes.append(cast(o.HomeNetworkPrefix, option))
+        elif kind is o.IPv4HomeAddressRequest:
+            ipv4_requests.append(cast(o.IPv4HomeAddressRequest, option))
     get = found.get
     identifier = get(o.MobileNodeIdentifier)
     indicator = get(o.HandoffIndicatorOption)
@@ -75,35 +85,41 @@ def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: 
     care_of = get(o.AlternateCareOfAddress)
     nat = get(o.NatDetection)
     replay = get(o.ReplayProtection)
-    key = gre.key if isinstance(gre, o.GreKey) else None
     address: IPAddress = source.address
-    if isinstance(care_of, o.AlternateCareOfAddress):
+    if care_of is not None:
         address = care_of.address
     elif peer is not None and peer.config.tunnel is not None:
         address = peer.config.tunnel
     return Request(
-        update=update,
-        source=source,
-        destination=destination,
-        peer=peer,
-        mn=identifier.identifier if isinstance(identifier, o.MobileNodeIdentifier) else b"",
-        identifier=identifier if isinstance(identifier, o.MobileNodeIdentifier) else None,
-        home_prefixes=home_prefixes,
-        prefixes=tuple(
-            pack(number >> 128 - option.length << 128 - option.length, option.length)
-            for option in home_prefixes
-            if (number := int(option.address))
+        update,
+        source,
+        destination,
+        peer,
+        b"" if identifier is None else identifier.identifier,
+        identifier,
+        home_prefixes,
+        tuple(
+            [
+                pack(number >> 128 - option.length << 128 - option.length, option.length)
+                for option in home_prefixes
+                if (number := int(option.address))
+            ]
         ),
-        indicator=indicator.indicator if isinstance(indicator, o.HandoffIndicatorOption) else None,
-        technology=technology.technology if isinstance(technology, o.AccessTechnologyOption) else None,
-        link_layer=link_layer.identifier if isinstance(link_layer, o.LinkLayerIdentifier) else b"",
-        link_local=link_local.address if isinstance(link_local, o.LinkLocalAddress) else None,
-        timestamp=stamp.value if isinstance(stamp, o.Timestamp) else None,
-        gre=Gre.PLAIN if gre is None else Gre.MODE if key is None else Gre.KEYED,
-        key=key,
-        ipv4_requests=ipv4_requests,
-        care_of=address,
-        user_plane_asked=o.LmaUserPlaneAddress in found,
-        forced_udp=isinstance(nat, o.NatDetection) and nat.force,
-        replay=replay.timestamp if isinstance(replay, o.ReplayProtection) else None,
+        None if indicator is None else indicator.indicator,
+        None if technology is None else technology.technology,
+        b"" if link_layer is None else link_layer.identifier,
+        None if link_local is None else link_local.address,
+        None if stamp is None else stamp.value,
+        Gre.PLAIN if gre is None else Gre.MODE if gre.key is None else Gre.KEYED,
+        None if gre is None else gre.key,
+        ipv4_requests,
+        address,
+        o.LmaUserPlaneAddress in found,
+        nat is not None and nat.force,
+        None if replay is None else replay.timestamp,
+        None,
+        indicator,
+        technology,
+        link_layer,
+        stamp,
     )

@@ -5,8 +5,8 @@ RFC 5845 add, as a frozen value. Addresses of the mobile node are integers here,
 them; `binding` draws the picture that everyone else works with.
 """
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Network
+from typing import NamedTuple
 
 from p4pmip.mobility.binding import AccessLink, Binding, Granularity, Gre, Phase, Role, Tunnel
 from p4pmip.mobility.endpoint import Path
@@ -27,8 +27,7 @@ def unpack(packed: int) -> tuple[int, int]:
     return packed >> 8, packed & 0xFF
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One mobility session at one end point, as negotiated."""
 
     role: Role
@@ -45,7 +44,7 @@ class Session:
     """The MAG's link-local address on the access link."""
     prefixes: tuple[PackedPrefix, ...]
     ipv4: PackedIPv4 | None
-    ipv4_router: int | None
+    ipv4_router: IPv4Address | None
     tunnel: Tunnel | None
     """None only at a MAG that does not know its LMA's tunnel end point yet."""
     path: Path
@@ -82,7 +81,7 @@ class Session:
             phase=self.phase,
             prefixes=tuple(IPv6Network(unpack(prefix)) for prefix in self.prefixes),
             ipv4=None if self.ipv4 is None else IPv4Interface(unpack(self.ipv4)),
-            ipv4_router=None if self.ipv4_router is None else IPv4Address(self.ipv4_router),
+            ipv4_router=self.ipv4_router,
             tunnel=self.tunnel,
             gre=self.gre,
             granularity=self.granularity,

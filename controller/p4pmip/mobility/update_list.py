@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Address
 from math import inf
 
 from p4pmip.mobility.binding import AccessLink, Granularity, Gre
@@ -89,7 +90,7 @@ class ListEntry(Timed):
         self.prefixes: tuple[PackedPrefix, ...] = ()
         """Known ones, to be asked for."""
         self.ipv4: PackedIPv4 | None = None
-        self.ipv4_router: int | None = None
+        self.ipv4_router: IPv4Address | None = None
         self.key: int | None = None
         """The downlink key, from the first PBU that needs one until the entry goes."""
         self.granularity = Granularity.SESSION
