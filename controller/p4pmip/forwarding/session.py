@@ -5,7 +5,7 @@ from ipaddress import IPv6Network
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.context import Context, is_ipv6, mac_number
 from p4pmip.forwarding.entry import Entry, Lpm, Match
-from p4pmip.forwarding.program import VRF_TRANSPORT, Direction, DscpMode, Encapsulation, Reason
+from p4pmip.forwarding.program import VRF_TRANSPORT, Direction, DscpMode, Encapsulation
 from p4pmip.mobility.binding import Binding, Granularity, Gre, Phase, Role, Tunnel
 
 Params = tuple[tuple[str, int], ...]
@@ -30,6 +30,8 @@ def entries(binding: Binding, context: Context) -> tuple[Entry, ...]:
     Raises:
         P4pmipError: The context has no such realm or link, or the tunnel cannot be (UDP over IPv6).
     """
+    if binding.phase is Phase.HELD:
+        return ()  # its addresses fall back to their pool's drop
     session_id = binding.session_id + context.session_base
     if binding.role is Role.LMA:
         return _anchor(binding, context, session_id)
@@ -38,16 +40,10 @@ def entries(binding: Binding, context: Context) -> tuple[Entry, ...]:
 
 def _anchor(binding: Binding, context: Context, session_id: int) -> tuple[Entry, ...]:
     vrf = context.vrf(binding.realm)
-    found: list[Entry] = []
-    if binding.phase is Phase.HELD:
-        action: str = "stop"
-        params: Params = (("reason", Reason.HELD),)
-    else:
-        rx, tx, peer_id, tunnel_id = _tunnel(binding, context)
-        found += (tx, rx)
-        _receive(found, binding, Direction.UPLINK, session_id, vrf, peer_id)
-        action, params = _transmit(binding, tunnel_id)
-    found.append(_session(session_id, Direction.DOWNLINK, action, params))
+    rx, tx, peer_id, tunnel_id = _tunnel(binding, context)
+    found = [tx, rx]
+    _receive(found, binding, Direction.UPLINK, session_id, vrf, peer_id)
+    found.append(_session(session_id, Direction.DOWNLINK, *_transmit(binding, tunnel_id)))
     for prefix in binding.prefixes:
         found.append(
             Entry("sess_dst_v6", (("vrf", vrf), ("address", _lpm(prefix))), "dl_session", (("session_id", session_id),))
@@ -62,7 +58,7 @@ def _anchor(binding: Binding, context: Context, session_id: int) -> tuple[Entry,
 
 def _gateway(binding: Binding, context: Context, session_id: int) -> tuple[Entry, ...]:
     access = binding.access
-    if binding.phase is Phase.HELD or access is None:
+    if access is None:
         return ()
     link = context.link(access.link)
     mac = mac_number(access.mac)

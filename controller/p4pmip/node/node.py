@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import get_args
 
 from p4pmip.access import effects as access
@@ -38,10 +39,18 @@ from p4pmip.wire.numbers import HandoffIndicator, MhType
 
 Engine = LocalMobilityAnchor | MobileAccessGateway
 Observer = Callable[[str, object], None]
-"""(node, event): every effect of an engine, as it is carried out; for logs, captures and views."""
+"""(node, event): every effect of an engine as it is carried out, and `Answered`; for logs, captures and views."""
 Signalled = Callable[[bytes, Endpoint, Endpoint], None]
 
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Switch and journal have what an `Install` asked for, or one of them refused: the engine has been told."""
+
+    install: mobility.Install
+    refused: str = ""
 
 
 class Node:
@@ -270,12 +279,14 @@ class Node:
         outcome = await asyncio.gather(self.switch.apply(effect.old, effect.new), written, return_exceptions=True)
         failures = [one for one in outcome if isinstance(one, BaseException)]
         now, utc = self._clock()
+        reason = "" if not failures else self._reason(failures[0])
         if not failures:
             engine.installed(effect.ticket, now, utc)
         else:
             await self._undo(effect, *outcome)
-            engine.refused(effect.ticket, self._reason(failures[0]), now, utc)
+            engine.refused(effect.ticket, reason, now, utc)
         self._act()
+        self._observe(self.name, Answered(effect, reason))
 
     async def _undo(self, effect: mobility.Install, switch: BaseException | None, row: BaseException | None) -> None:
         """One of the two refused: the other goes back to what was before."""
