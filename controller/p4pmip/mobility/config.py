@@ -127,6 +127,8 @@ class Peer:
     heartbeat: bool = True
     revocation: bool = True
     """It understands Binding Revocation (RFC 5846)."""
+    global_revocation: bool = False
+    """It may revoke all bindings that it shares with us at once (RFC 5846 §8.1, §9.1)."""
     request_user_plane: bool = False
     """MAG: ask for the LMA's user-plane address (RFC 7389)."""
     codepoints: Codepoints = DEFAULT_CODEPOINTS
@@ -251,6 +253,8 @@ class MagConfig(Common):
     fixed_link_local: IPv6Address | None = FIXED_LINK_LOCAL
     """FixedMAGLinkLocalAddressOnAllAccessLinks (RFC 6543 by default); None is ALL_ZERO: the LMA keeps one per node."""
     force_ipv4_udp_encapsulation_support: bool = False
+    identity: bytes = b""
+    """MAG-Identity: the MN-Identifier of a revocation of everything (RFC 5846 §9.1)."""
     gre_supported: bool = True
     capability_memo: float = 3600.0
     """Seconds for which it is remembered that an LMA lacks GRE."""

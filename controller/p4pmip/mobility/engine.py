@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Container, Iterable
 from ipaddress import IPv6Address, ip_address
 from random import Random, SystemRandom
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from p4pmip.mobility.binding import IPAddress
 from p4pmip.mobility.config import Common, Peer
@@ -23,7 +23,10 @@ from p4pmip.wire.authenticator import authentication_of, sign, verify
 from p4pmip.wire.fault import Reason
 from p4pmip.wire.message import BindingError, Message, UnknownMessage
 from p4pmip.wire.mobility_header import Checksum, Decoded, decode, encode
-from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, BindingErrorStatus
+from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, BindingErrorStatus, RevocationStatus
+
+if TYPE_CHECKING:
+    from p4pmip.mobility.revocation import Revocation
 
 _UNSPECIFIED = IPv6Address(0)
 
@@ -45,10 +48,15 @@ class Engine(ABC):
         for peer in config.peers:
             self._add_peer(peer)
         self.keys = KeyRing(KeyAllocator(config.key_first, config.key_last, config.key_quarantine, self.random))
+        self.revocations: dict[tuple[IPAddress, int], Revocation] = {}
+        """Binding Revocation Indications without an answer, by peer and sequence number."""
+        self.revoked = self.random.getrandbits(16)
+        """Their last sequence number."""
         self._effects: list[Effect] = []
         self._tickets = 0
         self._session_ids: deque[int] = deque()
         self._next_session_id = config.session_first
+        self._wall = 0.0
         self._expiring: deque[tuple[float, Record]] = deque()
 
     def effects(self) -> list[Effect]:
@@ -67,6 +75,10 @@ class Engine(ABC):
     @abstractmethod
     def peer_restarted(self, peer: PeerState, now: float) -> None:
         """A peer has lost its bindings."""
+
+    @abstractmethod
+    def revocation_over(self, revocation: "Revocation", status: int | None, now: float) -> None:
+        """A Binding Revocation Indication of ours was answered, or (None) was not."""
 
     # --- peers -------------------------------------------------------------------------------------------------------
 
@@ -146,6 +158,38 @@ class Engine(ABC):
         self.counters[_SENT[type(message)]] += 1
         self.emit(Send(octets, message, source, destination))
 
+    def unrecognized(
+        self,
+        message: BindingError,
+        decoded: Decoded,
+        peer: PeerState | None,
+        source: Endpoint,
+        destination: Endpoint,
+        now: float,
+    ) -> None:
+        """A peer that does not know a message type is not sent it again (RFC 5847 §3.1, RFC 5846 §7.2)."""
+        if peer is None or message.status != BindingErrorStatus.UNRECOGNIZED_MH_TYPE:
+            self.received(message, source, destination, "ignored_binding_error")
+        elif not self.authentic(decoded, peer, source.address):
+            self.received(message, source, destination, "ignored_not_authentic")
+        elif peer.waiting:
+            peer.heartbeats = peer.waiting = False
+            self.timers.disarm(peer)
+            self.received(message, source, destination, "peer_without_heartbeats")
+        else:
+            open_ones = [one for one in self.revocations.values() if one.peer is peer]
+            outcome = "peer_without_revocation" if open_ones else "ignored_binding_error"
+            self.received(message, source, destination, outcome)
+            for revocation in open_ones:
+                peer.revocation = False
+                self.finish_revocation(revocation, RevocationStatus.REVOCATION_FUNCTION_NOT_SUPPORTED, now)
+
+    def finish_revocation(self, revocation: "Revocation", status: int | None, now: float) -> None:
+        """Done with an indication; `status` None: nobody answered."""
+        self.revocations.pop((revocation.peer.config.address, revocation.message.sequence), None)
+        self.timers.disarm(revocation)
+        self.revocation_over(revocation, status, now)
+
     def received(self, message: Message | None, source: Endpoint, destination: Endpoint, outcome: str) -> None:
         """Note what became of a message."""
         self.counters[outcome] += 1
@@ -183,9 +227,9 @@ class Engine(ABC):
         if number < self._next_session_id:
             self._session_ids.append(number)
 
-    def _expire(self, kind: Kind, key: str, payload: dict[str, object], now: float, until: float, utc: float) -> None:
+    def _expire(self, kind: Kind, key: str, payload: dict[str, object], until: float) -> None:
         """Journal a row and delete it when its time has passed."""
-        self.emit(Journal(Record(kind, key, {**payload, "until": utc + until - now})))
+        self.emit(Journal(Record(kind, key, {**payload, "until": until + self._wall})))
         self._expiring.append((until, Record(kind, key, None)))
 
     def _restore_rest(self, records: Iterable[Record], now: float, utc: float) -> None:
@@ -203,7 +247,9 @@ class Engine(ABC):
             self.keys.allocator.rest(key, until)
             self._expiring.append((until, Record("key", str(key), None)))
 
-    def _forget(self, now: float) -> None:
+    def _enter(self, now: float, utc: float) -> None:
+        """What every entry point begins with: rows whose time has passed go, and how wall time stands to `now`."""
+        self._wall = utc - now
         expiring = self._expiring
         while expiring and expiring[0][0] <= now:
             self.emit(Journal(expiring.popleft()[1]))

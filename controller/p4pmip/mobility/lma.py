@@ -23,14 +23,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from random import Random
 
-from p4pmip.mobility import heartbeat
+from p4pmip.mobility import heartbeat, revocation
 from p4pmip.mobility.acknowledge import grant, refusal
-from p4pmip.mobility.binding import Binding, Phase, Role
+from p4pmip.mobility.binding import Binding, IPAddress, Phase, Role
 from p4pmip.mobility.cache import BindingCache, Entry, Match, Pending, lookup
 from p4pmip.mobility.config import LmaConfig, Profile
 from p4pmip.mobility.dialects import Kind
 from p4pmip.mobility.effects import Install
-from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.engine import Engine
 from p4pmip.mobility.ordering import Disorder, check_replay, check_sequence, check_timestamp
 from p4pmip.mobility.peer import PeerState
@@ -42,12 +42,22 @@ from p4pmip.mobility.timers import Timed
 from p4pmip.wire.fault import Reason
 from p4pmip.wire.message import (
     BindingAcknowledgement,
+    BindingError,
+    BindingRevocationAcknowledgement,
+    BindingRevocationIndication,
     BindingUpdate,
     Heartbeat,
 )
 from p4pmip.wire.mobility_header import Decoded
-from p4pmip.wire.numbers import LIFETIME_UNIT, BindingUpdateFlag, Status
-from p4pmip.wire.options import Timestamp
+from p4pmip.wire.numbers import (
+    LIFETIME_UNIT,
+    BindingUpdateFlag,
+    RevocationFlag,
+    RevocationStatus,
+    RevocationTrigger,
+    Status,
+)
+from p4pmip.wire.options import MobileNodeIdentifier, Timestamp
 
 _P = int(BindingUpdateFlag.P)
 
@@ -87,7 +97,7 @@ class LocalMobilityAnchor(Engine):
 
     def receive(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float, utc: float) -> None:
         """Process a Mobility Header that arrived; never raises on what it holds."""
-        self._housekeep(now)
+        self._enter(now, utc)
         opened = self.open(octets, source, destination)
         if opened is None:
             return
@@ -97,12 +107,18 @@ class LocalMobilityAnchor(Engine):
                 self._binding_update(message, decoded, peer, source, destination, now, utc)
             case Heartbeat():
                 heartbeat.receive(self, message, decoded, peer, source, destination, now)
+            case BindingRevocationIndication():
+                self._revoked_by_mag(message, decoded, peer, source, destination)
+            case BindingRevocationAcknowledgement():
+                revocation.acknowledged(self, message, decoded, peer, source, destination, now)
+            case BindingError():
+                self.unrecognized(message, decoded, peer, source, destination, now)
             case _:
                 self.received(message, source, destination, "ignored_not_for_an_lma")
 
     def handle_timer(self, now: float, utc: float) -> None:
         """Do what has come due."""
-        self._housekeep(now)
+        self._enter(now, utc)
         for timed in self.timers.due(now):
             match timed:
                 case Entry():
@@ -112,9 +128,12 @@ class LocalMobilityAnchor(Engine):
                     self._place(timed.request, Match(), now, utc)
                 case PeerState():
                     heartbeat.beat(self, timed, now)
+                case revocation.Revocation():
+                    revocation.again(self, timed, now)
 
     def installed(self, ticket: int, now: float, utc: float) -> None:
         """The switch and the journal hold what `Install` asked for."""
+        self._enter(now, utc)
         entry = self._open.pop(ticket, None)
         if entry is None:
             self.counters["unknown_ticket"] += 1
@@ -127,6 +146,11 @@ class LocalMobilityAnchor(Engine):
         if request is not None and pending.proposal is not None:
             self._acknowledge(request, pending, pending.proposal, entry.peer)
         if pending.proposal is not None:
+            if pending.kind is Kind.HANDOFF and before is not None and self.config.revoke_on_handoff:
+                same = before.technology == pending.proposal.technology
+                trigger = _SAME_ACCESS if same else _OTHER_ACCESS
+                left = self.peers.get(before.path.peer.address)
+                self._indicate(left, before, trigger, revocation.Purpose.INFORM, now)
             self._after(entry, now, utc)
             if pending.doomed:
                 self.delete(entry)
@@ -134,6 +158,7 @@ class LocalMobilityAnchor(Engine):
 
     def refused(self, ticket: int, reason: str, now: float, utc: float) -> None:
         """The switch or the journal would not: what was stays, and the PBU is answered with 130."""
+        self._enter(now, utc)
         entry = self._open.pop(ticket, None)
         if entry is None:
             self.counters["unknown_ticket"] += 1
@@ -148,7 +173,7 @@ class LocalMobilityAnchor(Engine):
             self.installed(ticket, now, utc)
             return
         entry.pending = None
-        self._give_back(pending.proposal, before, now, utc)
+        self._give_back(pending.proposal, before, now)
         if before is None:
             self.cache.remove(entry, pending.proposal)
             self._free_session_id(pending.proposal.session_id)
@@ -166,6 +191,7 @@ class LocalMobilityAnchor(Engine):
         Raises:
             KeyError, ValueError, TypeError: a row was not written by this package.
         """
+        self._enter(now, utc)
         records = list(records)
         self._restore_rest(records, now, utc)
         for record in records:
@@ -186,6 +212,90 @@ class LocalMobilityAnchor(Engine):
     def bindings(self) -> Iterator[Binding]:
         """What the switch is to hold."""
         return (session.binding for session in self.sessions())
+
+    # --- revocation (RFC 5846) ---------------------------------------------------------------------------------------
+
+    def revoke(self, mn: bytes, now: float, trigger: int = RevocationTrigger.ADMINISTRATIVE_REASON) -> int:
+        """End the sessions of a mobile node and tell their MAGs; answers how many there were.
+
+        A session ends when its MAG has acknowledged, or has not in time; at once if it does not know revocation.
+        """
+        sessions = [entry.session for entry in self.cache.of(mn) if entry.session is not None]
+        for session in sessions:
+            entry = self.cache.sessions[session.session_id]
+            if session.phase is Phase.HELD or not self._indicate(
+                entry.peer, session, trigger, revocation.Purpose.END, now
+            ):
+                self.delete(entry)
+        return len(sessions)
+
+    def revoke_peer(self, address: IPAddress, now: float) -> int:
+        """End all sessions with a MAG by one indication; answers how many there are."""
+        peer = self.peers.get(address)
+        if peer is None or peer.local is None:
+            return 0
+        path = Path(peer.local, peer.remote)
+        flags = RevocationFlag.P | RevocationFlag.G
+        trigger = RevocationTrigger.PER_PEER_POLICY
+        revocation.indicate(self, peer, path, trigger, (), revocation.Purpose.PEER, None, now, flags)
+        return peer.sessions
+
+    def revocation_over(self, done: revocation.Revocation, status: int | None, now: float) -> None:
+        """An indication was answered, or given up."""
+        entry = None if done.session_id is None else self.cache.sessions.get(done.session_id)
+        match done.purpose:
+            case revocation.Purpose.END if entry is not None:
+                self.delete(entry)
+            case revocation.Purpose.RELEASE if entry is not None and status == RevocationStatus.SUCCESS:
+                self._hold(entry, now)
+            case revocation.Purpose.PEER if status is None or status < 128:
+                for one in [one for one in self.cache if one.peer is done.peer]:
+                    self.delete(one)
+            case revocation.Purpose.PEER:
+                self.alarm("revocation_refused", f"MAG {done.peer.config.address}: status {status}")
+            case _:
+                pass
+
+    def _indicate(
+        self, peer: PeerState | None, session: Session, trigger: int, purpose: revocation.Purpose, now: float
+    ) -> bool:
+        """Tell a MAG that a session is over; False if it does not know revocation."""
+        if peer is None or not peer.revocation:
+            return False
+        options = revocation.describe(session)
+        revocation.indicate(self, peer, session.path, trigger, options, purpose, session.session_id, now)
+        return True
+
+    def _revoked_by_mag(
+        self,
+        message: BindingRevocationIndication,
+        decoded: Decoded,
+        peer: PeerState | None,
+        source: Endpoint,
+        destination: Endpoint,
+    ) -> None:
+        """RFC 5846 §8.2: a MAG can only end everything it has here, and only if it may."""
+        if peer is None:
+            self.received(message, source, destination, "ignored_unknown_peer")
+            return
+        if not self.authentic(decoded, peer, source.address):
+            self.received(message, source, destination, "ignored_not_authentic")
+            return
+        entries = [entry for entry in self.cache if entry.peer is peer]
+        if not message.flags & RevocationFlag.G or message.trigger != RevocationTrigger.PER_PEER_POLICY:
+            status = RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
+        elif not peer.config.global_revocation:
+            status = RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
+        elif not any(isinstance(option, MobileNodeIdentifier) for option in message.options):
+            status = RevocationStatus.REVOKED_MOBILE_NODES_IDENTITY_REQUIRED
+        elif not entries:
+            status = RevocationStatus.BINDING_DOES_NOT_EXIST
+        else:
+            status = RevocationStatus.SUCCESS
+        revocation.answer(self, message, status, peer, source, destination)
+        if status is RevocationStatus.SUCCESS:
+            for entry in entries:
+                self.delete(entry)
 
     # --- a PBU: the steps of RFC 5213 §5.3.1 in their order ----------------------------------------------------------
 
@@ -324,6 +434,9 @@ class LocalMobilityAnchor(Engine):
         else:
             parked = self._parked[request.mn] = Parked(request, entry)
             self.timers.arm(parked, now + delay)
+            if self.config.revoke_on_handoff:
+                trigger = RevocationTrigger.INTER_MAG_HANDOVER_UNKNOWN
+                self._indicate(entry.peer, entry.session, trigger, revocation.Purpose.RELEASE, now)
         self.received(request.update, request.source, request.destination, "waiting_for_deregistration")
         return True
 
@@ -403,7 +516,7 @@ class LocalMobilityAnchor(Engine):
         after = pending.proposal
         entry.session = after
         if before is not None:
-            self._give_back(before, after, now, utc)
+            self._give_back(before, after, now)
             entry.peer.sessions -= 1
         if after is None:
             assert before is not None
@@ -428,10 +541,10 @@ class LocalMobilityAnchor(Engine):
             self.timers.disarm(parked)
             self._place(parked.request, Match(entry), now, utc)
 
-    def _give_back(self, gone: Session, kept: Session | None, now: float, utc: float) -> None:
+    def _give_back(self, gone: Session, kept: Session | None, now: float) -> None:
         until = self._registrar.release(gone, kept, now)
         if until is not None:
-            self._expire("key", str(gone.uplink_key), {}, now, until, utc)
+            self._expire("key", str(gone.uplink_key), {}, until)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
@@ -470,8 +583,8 @@ class LocalMobilityAnchor(Engine):
         config = replace(self.config.any_mag, address=source.address, port=source.port)
         return PeerState(config, self._local_of(source.address))
 
-    def _housekeep(self, now: float) -> None:
-        self._forget(now)
+    def _enter(self, now: float, utc: float) -> None:
+        super()._enter(now, utc)
         while self._old_stamps and self._old_stamps[0][0] <= now:
             _, mn, timestamp = self._old_stamps.popleft()
             if self._stamps.get(mn) == timestamp:
@@ -482,7 +595,7 @@ class LocalMobilityAnchor(Engine):
         until = now + Timestamp(session.timestamp).to_utc() + self.config.timestamp_validity_window - utc
         if session.timestamp and until > now:
             self._remember_stamp(session.mn, session.timestamp, until)
-            self._expire("stamp", session.mn.hex(), {"timestamp": session.timestamp}, now, until, utc)
+            self._expire("stamp", session.mn.hex(), {"timestamp": session.timestamp}, until)
 
     def _remember_stamp(self, mn: bytes, timestamp: int, until: float) -> None:
         self._stamps[mn] = max(timestamp, self._stamps.get(mn, 0))
@@ -524,11 +637,16 @@ class LocalMobilityAnchor(Engine):
     def peer_restarted(self, peer: PeerState, now: float) -> None:
         """The MAG knows none of its sessions any more: they are held, as if it had de-registered them."""
         for entry in [one for one in self.cache if one.peer is peer]:
-            session = entry.session
-            if session is not None and session.phase is Phase.ACTIVE and entry.pending is None:
-                deadline = now + self.config.min_delay_before_bce_delete
-                held = session._replace(phase=Phase.HELD)
-                self._change(entry, Pending(0, Kind.DEREGISTRATION, held, deadline))
+            self._hold(entry, now)
+
+    def _hold(self, entry: Entry, now: float) -> None:
+        """As if the session had been de-registered."""
+        session = entry.session
+        if session is not None and session.phase is Phase.ACTIVE and entry.pending is None:
+            deadline = now + self.config.min_delay_before_bce_delete
+            self._change(entry, Pending(0, Kind.DEREGISTRATION, session._replace(phase=Phase.HELD), deadline))
 
 
+_SAME_ACCESS = RevocationTrigger.INTER_MAG_HANDOVER_SAME_ACCESS_TYPE
+_OTHER_ACCESS = RevocationTrigger.INTER_MAG_HANDOVER_DIFFERENT_ACCESS_TYPE
 _OUTCOME = {kind: f"accepted_{kind.value}" for kind in Kind}

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from random import Random
 
-from p4pmip.mobility import heartbeat
+from p4pmip.mobility import heartbeat, revocation
 from p4pmip.mobility.binding import AccessLink, Binding, Gre, IPAddress, Phase, Role, Tunnel
 from p4pmip.mobility.config import GrePolicy, MagConfig
 from p4pmip.mobility.dialects import Action, Memo, mag_decision, refresh_with_option, tlv_known
 from p4pmip.mobility.effects import Advertise, Install, Withdraw
-from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.engine import Engine
 from p4pmip.mobility.ordering import ntp
 from p4pmip.mobility.peer import PeerState
@@ -25,13 +25,23 @@ from p4pmip.mobility.session import Session, pack, unpack
 from p4pmip.mobility.update_list import ListEntry, Outstanding, State
 from p4pmip.wire import options as o
 from p4pmip.wire.fault import Reason
-from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate, Heartbeat
+from p4pmip.wire.message import (
+    BindingAcknowledgement,
+    BindingError,
+    BindingRevocationAcknowledgement,
+    BindingRevocationIndication,
+    BindingUpdate,
+    Heartbeat,
+)
 from p4pmip.wire.mobility_header import Decoded
 from p4pmip.wire.numbers import (
     LIFETIME_UNIT,
     BindingAcknowledgementFlag,
     BindingUpdateFlag,
     HandoffIndicator,
+    RevocationFlag,
+    RevocationStatus,
+    RevocationTrigger,
     Status,
 )
 
@@ -93,12 +103,12 @@ class MobileAccessGateway(Engine):
             prefixes: Home network prefixes, where a context transfer told them.
             ipv4: IPv4 home address, likewise.
         """
-        self._forget(now)
+        self._enter(now, utc)
         entry = self._list.get((mn, access.mac))
         if entry is not None and entry.state is not State.STOPPED:
             return self._attach_again(entry, access, now, utc)
         if entry is not None:
-            self._remove(entry, now, utc)
+            self._remove(entry, now)
         profile = self.config.directory.lookup(mn)
         if profile is None or not profile.proxy_registration:
             self.counters["attach_denied"] += 1
@@ -125,17 +135,17 @@ class MobileAccessGateway(Engine):
 
     def detach(self, mn: bytes, now: float, utc: float, mac: bytes | None = None) -> None:
         """A mobile node has left (one interface of it, if `mac` is given): de-register (RFC 5213 §6.9.1.4)."""
-        self._forget(now)
+        self._enter(now, utc)
         for entry in list(self._by_mn.get(mn, ())):
             if mac is None or entry.access.mac == mac:
                 if entry.state is State.STOPPED:
-                    self._remove(entry, now, utc)
+                    self._remove(entry, now)
                 elif entry.state is not State.LEAVING:
                     self._leave(entry, now, utc)
 
     def receive(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float, utc: float) -> None:
         """Process a Mobility Header that arrived; never raises on what it holds."""
-        self._forget(now)
+        self._enter(now, utc)
         opened = self.open(octets, source, destination)
         if opened is None:
             return
@@ -145,29 +155,39 @@ class MobileAccessGateway(Engine):
                 self._acknowledgement(message, decoded, peer, source, destination, now, utc)
             case Heartbeat():
                 heartbeat.receive(self, message, decoded, peer, source, destination, now)
+            case BindingRevocationIndication():
+                self._revoked_by_lma(message, decoded, peer, source, destination, now)
+            case BindingRevocationAcknowledgement():
+                revocation.acknowledged(self, message, decoded, peer, source, destination, now)
+            case BindingError():
+                self.unrecognized(message, decoded, peer, source, destination, now)
             case _:
                 self.received(message, source, destination, "ignored_not_for_a_mag")
 
     def handle_timer(self, now: float, utc: float) -> None:
         """Do what has come due."""
-        self._forget(now)
+        self._enter(now, utc)
         for timed in self.timers.due(now):
             match timed:
                 case ListEntry():
                     self._due(timed, now, utc)
                 case PeerState():
                     heartbeat.beat(self, timed, now)
+                case revocation.Revocation():
+                    revocation.again(self, timed, now)
 
     def installed(self, ticket: int, now: float, utc: float) -> None:
         """The switch and the journal hold what `Install` asked for."""
+        self._enter(now, utc)
         entry = self._open.pop(ticket, None)
         if entry is None:
             self.counters["unknown_ticket"] += 1
             return
-        self._settled(entry, now, utc)
+        self._settled(entry, now)
 
     def refused(self, ticket: int, reason: str, now: float, utc: float) -> None:
         """The switch or the journal would not: a binding that was granted is given up (de-registered)."""
+        self._enter(now, utc)
         entry = self._open.pop(ticket, None)
         if entry is None:
             self.counters["unknown_ticket"] += 1
@@ -176,14 +196,14 @@ class MobileAccessGateway(Engine):
         self.alarm("install_refused", reason, entry.session_id)
         asked = entry.asked
         if asked is None:
-            self._settled(entry, now, utc)  # nobody can refuse an end: a reconcile finds what is left
+            self._settled(entry, now)  # nobody can refuse an end: a reconcile finds what is left
             return
         entry.ticket = None
         if entry.wanted is asked:
             entry.wanted = entry.session
         if asked.phase is Phase.ACTIVE and entry.state is State.BOUND:
             self._leave(entry, now, utc)
-        self._proceed(entry, now, utc)
+        self._proceed(entry, now)
 
     def restore(self, records: Iterable[Record], now: float, utc: float) -> None:
         """Take over what the journal holds, before anything else is asked of the engine.
@@ -194,6 +214,7 @@ class MobileAccessGateway(Engine):
         Raises:
             KeyError, ValueError, TypeError: a row was not written by this package.
         """
+        self._enter(now, utc)
         records = list(records)
         self._restore_rest(records, now, utc)
         for record in records:
@@ -489,7 +510,7 @@ class MobileAccessGateway(Engine):
             outstanding.corrected = True
             self._transmit(entry, outstanding, now, utc)
             return
-        self._remove(entry, now, utc)
+        self._remove(entry, now)
 
     def _accepted(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         outstanding, peer = entry.outstanding, entry.peer
@@ -623,6 +644,104 @@ class MobileAccessGateway(Engine):
         assert outstanding is not None
         self._register(entry, outstanding.indicator, now, utc, corrected=True)
 
+    # --- revocation (RFC 5846) ---------------------------------------------------------------------------------------
+
+    def revoke_peer(self, address: IPAddress, now: float) -> int:
+        """End all bindings with an LMA by one indication; answers how many there are."""
+        peer = self.peers.get(address)
+        if peer is None or peer.local is None:
+            return 0
+        path, flags = Path(peer.local, peer.remote), RevocationFlag.P | RevocationFlag.G
+        who = (o.MobileNodeIdentifier.nai(self.config.identity),)
+        trigger = RevocationTrigger.PER_PEER_POLICY
+        revocation.indicate(self, peer, path, trigger, who, revocation.Purpose.PEER, None, now, flags)
+        return peer.sessions
+
+    def revocation_over(self, done: revocation.Revocation, status: int | None, now: float) -> None:
+        """An indication was answered, or given up: a MAG only sends those that end everything."""
+        if status is None or status < 128:
+            for entry in [one for one in self._list.values() if one.peer is done.peer]:
+                self._withdraw(entry)
+                self._remove(entry, now)
+        else:
+            self.alarm("revocation_refused", f"LMA {done.peer.config.address}: status {status}")
+
+    def _revoked_by_lma(
+        self,
+        message: BindingRevocationIndication,
+        decoded: Decoded,
+        peer: PeerState | None,
+        source: Endpoint,
+        destination: Endpoint,
+        now: float,
+    ) -> None:
+        """RFC 5846 §9.2: the LMA has ended one session, or all."""
+        if peer is None:
+            self.received(message, source, destination, "ignored_unknown_peer")
+            return
+        if not self.authentic(decoded, peer, source.address):
+            self.received(message, source, destination, "ignored_not_authentic")
+            return
+        if not message.flags & RevocationFlag.P:
+            self.received(message, source, destination, "ignored_not_proxy")
+            return
+        entries = self._named(message, peer)
+        status = self._revocation_status(message, peer, entries)
+        revocation.answer(self, message, status, peer, source, destination)
+        if status is RevocationStatus.SUCCESS:
+            for entry in entries:
+                self._end(entry, bool(message.flags & RevocationFlag.V), now)
+
+    def _named(self, message: BindingRevocationIndication, peer: PeerState) -> list[ListEntry]:
+        """The entries that an indication is about."""
+        if message.flags & RevocationFlag.G:
+            return [one for one in self._list.values() if one.peer is peer]
+        identifier = next((one for one in message.options if isinstance(one, o.MobileNodeIdentifier)), None)
+        if identifier is None:
+            return []
+        prefixes, ipv4 = revocation.addresses(message.options)
+        return [
+            one
+            for one in self._by_mn.get(identifier.identifier, ())
+            if one.peer is peer
+            and one.state is not State.STOPPED
+            and (
+                not (prefixes or ipv4)
+                or prefixes.intersection(one.prefixes)
+                or (one.ipv4 is not None and pack(one.ipv4 >> 8, 0) in ipv4)
+            )
+        ]
+
+    def _revocation_status(
+        self, message: BindingRevocationIndication, peer: PeerState, entries: list[ListEntry]
+    ) -> RevocationStatus:
+        if message.flags & RevocationFlag.G:
+            if message.trigger != RevocationTrigger.PER_PEER_POLICY:
+                return RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
+            if not peer.config.global_revocation:
+                return RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
+        elif not any(isinstance(option, o.MobileNodeIdentifier) for option in message.options):
+            return RevocationStatus.REVOKED_MOBILE_NODES_IDENTITY_REQUIRED
+        elif message.trigger >= RevocationTrigger.PER_PEER_POLICY:
+            return RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
+        if message.flags & RevocationFlag.V and not revocation.addresses(message.options)[1]:
+            return RevocationStatus.IPV4_HOME_ADDRESS_OPTION_REQUIRED
+        if not entries:
+            return RevocationStatus.BINDING_DOES_NOT_EXIST
+        unknown = message.trigger == RevocationTrigger.INTER_MAG_HANDOVER_UNKNOWN
+        if unknown and any(entry.state is State.BOUND for entry in entries):
+            return RevocationStatus.MOBILE_NODE_IS_ATTACHED_TO_THE_MAG
+        return RevocationStatus.SUCCESS
+
+    def _end(self, entry: ListEntry, ipv4_only: bool, now: float) -> None:
+        """Without a de-registration: the LMA knows."""
+        if ipv4_only and entry.prefixes and entry.wanted is not None:
+            entry.ipv4 = entry.ipv4_router = None
+            self._want(entry, entry.wanted._replace(ipv4=None, ipv4_router=None))
+            return
+        self._withdraw(entry)
+        self._remove(entry, now)
+
     # --- timers ------------------------------------------------------------------------------------------------------
 
     def _due(self, entry: ListEntry, now: float, utc: float) -> None:
@@ -633,7 +752,7 @@ class MobileAccessGateway(Engine):
         if entry.state is State.LEAVING:
             self._want(entry, None)  # INITIAL_BINDACK_TIMEOUT has passed (RFC 5213 §6.9.1.4)
             if outstanding.tries >= _DEREGISTRATION_TRIES:
-                self._remove(entry, now, utc)
+                self._remove(entry, now)
                 return
         elif entry.state is State.BOUND and now >= entry.expires:
             self.counters["binding_expired"] += 1
@@ -659,22 +778,22 @@ class MobileAccessGateway(Engine):
             self._open[entry.ticket] = entry
             self.emit(Install(entry.ticket, entry.session, session))
 
-    def _settled(self, entry: ListEntry, now: float, utc: float) -> None:
+    def _settled(self, entry: ListEntry, now: float) -> None:
         before, entry.session, entry.ticket = entry.session, entry.asked, None
         had, has = _counts(before), _counts(entry.session)
         entry.peer.sessions += has - had
         if has > had and entry.peer.sessions == 1:
             heartbeat.start(self, entry.peer, now)
-        self._proceed(entry, now, utc)
+        self._proceed(entry, now)
 
-    def _proceed(self, entry: ListEntry, now: float, utc: float) -> None:
+    def _proceed(self, entry: ListEntry, now: float) -> None:
         """A ticket is answered: the next wish, or what waited for this one."""
         if entry.wanted is not entry.session:
             self._want(entry, entry.wanted)
         elif entry.state is State.BOUND and entry.session is not None and entry.session.phase is Phase.ACTIVE:
             self._advertise(entry, now)
         if entry.session_id not in self._by_session and entry.session is None and entry.ticket is None:
-            self._released(entry, now, utc)
+            self._released(entry, now)
 
     def _advertise(self, entry: ListEntry, now: float) -> None:
         assert entry.session is not None
@@ -693,7 +812,7 @@ class MobileAccessGateway(Engine):
         self._by_mn.setdefault(entry.mn, []).append(entry)
         self._by_session[entry.session_id] = entry
 
-    def _remove(self, entry: ListEntry, now: float, utc: float) -> None:
+    def _remove(self, entry: ListEntry, now: float) -> None:
         """The entry goes; its key and session id are free once the switch has let go of them."""
         self.timers.disarm(entry)
         entry.outstanding = None
@@ -705,15 +824,15 @@ class MobileAccessGateway(Engine):
         del self._by_session[entry.session_id]
         self._want(entry, None)
         if entry.session is None and entry.ticket is None:
-            self._released(entry, now, utc)
+            self._released(entry, now)
 
-    def _released(self, entry: ListEntry, now: float, utc: float) -> None:
+    def _released(self, entry: ListEntry, now: float) -> None:
         self._free_session_id(entry.session_id)
         if entry.key is not None:
             owner = (entry.peer.config.address, entry.profile.realm)
             until = self.keys.release(entry.granularity, owner, entry.key, now)
             if until is not None:
-                self._expire("key", str(entry.key), {}, now, until, utc)
+                self._expire("key", str(entry.key), {}, until)
             entry.key = None
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
@@ -734,7 +853,7 @@ class MobileAccessGateway(Engine):
         peer.sessions += _counts(session)
         heartbeat.start(self, peer, now)
         if session.phase is not Phase.ACTIVE:
-            self._remove(entry, now, utc)
+            self._remove(entry, now)
             return
         if session.tunnel.peer != peer.config.tunnel and peer.config.request_user_plane:
             peer.user_plane = session.tunnel.peer
