@@ -1,6 +1,27 @@
-"""What holds for the whole suite: examples are judged by what they do, never by how long a busy machine takes."""
+"""What holds for the whole suite.
 
+Examples are judged by what they do, never by how long a busy machine takes. What a test needs and a machine lacks is
+said by its marker, so that each skip has its reason: `bmv2` (simple_switch_grpc on PATH) and `root`.
+"""
+
+import os
+import shutil
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("p4pmip", deadline=None)
 settings.load_profile("p4pmip")
+
+LACKING = {
+    "bmv2": "" if shutil.which("simple_switch_grpc") else "BMv2's simple_switch_grpc is not on PATH",
+    "root": "" if os.geteuid() == 0 else "needs root",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine cannot run."""
+    for item in items:
+        for marker, reason in LACKING.items():
+            if reason and item.get_closest_marker(marker) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
