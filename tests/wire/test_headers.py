@@ -158,9 +158,10 @@ def test_dhcp_options_in_file_and_sname_count() -> None:
     octets = bytearray(Dhcp(1, 1, bytes(6), ()).encode())
     octets[240:244] = bytes((DhcpOption.OVERLOAD, 1, 3, DhcpOption.END))
     octets[108:112] = bytes((DhcpOption.MESSAGE_TYPE, 1, 3, DhcpOption.END))
-    octets[44:48] = bytes((DhcpOption.HOST_NAME, 1, 65, DhcpOption.END))
+    octets[44:51] = bytes((DhcpOption.HOST_NAME, 1, 65, DhcpOption.OVERLOAD, 1, 3, DhcpOption.END))
     message = Dhcp.decode(bytes(octets))
     assert isinstance(message, Dhcp)
+    assert message.option(DhcpOption.OVERLOAD) is None
     assert message.message_type == 3
     assert message.option(DhcpOption.HOST_NAME) == b"A"
 

@@ -117,6 +117,7 @@ class Dhcp:
             fault = _collect(octets, 44, 108, options)
         if fault is not None:
             return fault
+        options.pop(DhcpOption.OVERLOAD, None)  # in `file` or `sname` it means nothing
         return cls(
             op,
             xid,
