@@ -185,6 +185,25 @@ def test_a_tlv_length_that_lies_is_an_error(capsys: pytest.CaptureFixture[str]) 
     assert packet["errors"] == [{"offset": 2, "reason": "bad_length", "layer": "tlv"}]
 
 
+def test_gre_that_must_be_discarded_is_shown_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    gre = bytearray(Gre(EtherType.IPV4, INNER.encode(), key=1).encode())
+    gre[1] = 1
+    status, [packet] = decoded(capsys, "--hex", IPv6Packet(MAG, LMA, IPProtocol.GRE, bytes(gre)).encode().hex())
+    assert status == 1
+    assert packet["gre"] == {"flags": 0x2001, "protocol": 0x0800, "key": None, "sequence": None, "checksum": None}
+    assert packet["inner"] is None
+    assert packet["errors"] == [{"offset": 0, "reason": "bad_version", "layer": "gre"}]
+
+
+def test_a_packet_that_is_neither_signalling_nor_tunnel_has_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+    octets = IPv6Packet(MAG, LMA, IPProtocol.TCP, bytes(20)).encode()
+    status, [packet] = decoded(capsys, "--hex", octets.hex())
+    assert status == 0
+    assert (packet["transport"], packet["message"], packet["errors"]) == ("ip", None, [])
+    assert main(["decode", "--hex", octets.hex()]) == 0
+    assert "neither signalling nor tunnel" in capsys.readouterr().out
+
+
 def test_a_file_shows_signalling_and_tunnels_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def frame(packet: bytes, ether_type: int = EtherType.IPV6) -> bytes:
         return Ethernet(bytes(6), bytes(6), ether_type, packet, vlan=5).encode()

@@ -82,7 +82,7 @@ def _packet_json(number: int, packet: Packet) -> Json:
         "n": number,
         "src": _address(packet.source),
         "dst": _address(packet.destination),
-        "transport": str(packet.transport),
+        "transport": str(Transport.IP if packet.transport is Transport.OTHER else packet.transport),
         "checksum": str(packet.checksum),
     }
     if packet.gre is not None:
@@ -94,9 +94,9 @@ def _packet_json(number: int, packet: Packet) -> Json:
             "sequence": header.sequence,
             "checksum": None if header.checksum is None else str(header.checksum),
         }
-    if packet.inner is not None:
-        result["inner"] = _inner_json(packet.inner)
-    elif packet.gre is None:
+    if packet.tunnel:
+        result["inner"] = None if packet.inner is None else _inner_json(packet.inner)
+    else:
         result["message"] = None if packet.signalling is None else message_json(packet.signalling)
     result["errors"] = [
         {"offset": fault.offset, "reason": str(fault.reason), "layer": fault.layer} for fault in packet.faults
@@ -140,7 +140,7 @@ _TRANSPORTS = {
     Transport.GRE: "GRE",
     Transport.IP: "IP",
     Transport.BARE: "bare Mobility Header",
-    Transport.OTHER: "other",
+    Transport.OTHER: "IP, neither signalling nor tunnel",
 }
 
 

@@ -75,6 +75,12 @@ class Packet:
     """What the IP header says it carries, extension headers skipped."""
     faults: tuple[LayerFault, ...] = ()
 
+    @property
+    def tunnel(self) -> bool:
+        """Whether it carries, or should carry, an inner packet."""
+        layers = {fault.layer for fault in self.faults}
+        return self.gre is not None or self.inner is not None or not layers.isdisjoint(("inner", "gre", "tlv"))
+
 
 def decode_bare(octets: bytes, codepoints: Codepoints = DEFAULT_CODEPOINTS) -> Packet:
     """A Mobility Header without the IP header it needs for its checksum."""
