@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TARGET ?= softswitch
 
-.PHONY: help demo test lint p4 test-bmv2 clean
+.PHONY: help demo test test-root lint p4 test-bmv2 stf clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,7 +38,10 @@ demo: $(VENV)/.run ## Figure 1 of the draft, end to end, on the softswitch
 	@$(BIN)/p4pmip demo
 
 test: $(VENV)/.dev ## the test suite; no root, under five minutes
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -m "not root"
+
+test-root: $(VENV)/.dev ## the tests that need root: namespaces, raw sockets, an independent GRE peer
+	@$(BIN)/python -m pytest -q -m root
 
 lint: $(VENV)/.dev ## style and strict types
 	@$(BIN)/ruff check .
@@ -47,6 +50,9 @@ lint: $(VENV)/.dev ## style and strict types
 
 p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
 	@$(BIN)/python p4src/compile.py
+
+stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2
+	@$(BIN)/python tests/pipeline/run.py --target $(TARGET)
 
 test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
 	@$(BIN)/python tests/bmv2

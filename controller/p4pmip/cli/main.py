@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,19 @@ from p4pmip import __version__
 from p4pmip.errors import P4pmipError
 
 
+USAGE = 2
+"""Exit status where what the person gave cannot be used."""
+INTERRUPTED = 128 + 2
+PIPE_CLOSED = 128 + 13
+"""As a shell reports SIGINT and SIGPIPE."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line: the place, the value, and what would be valid."""
 
     def error(self, message: str) -> NoReturn:
         """Say it, and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,9 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"a command is needed: {', '.join(sorted(_commands()))}")
     try:
         status: int = parsed.run(parsed)
+        sys.stdout.flush()
     except P4pmipError as error:
         print(f"p4pmip: {error}", file=sys.stderr)
-        return 2
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     return status
 
 
