@@ -12,7 +12,6 @@ import p4pmip.cli
 from p4pmip import __version__
 from p4pmip.errors import P4pmipError
 
-
 USAGE = 2
 """Exit status where what the person gave cannot be used."""
 INTERRUPTED = 128 + 2
