@@ -10,7 +10,7 @@ def register(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "stf",
         help="play STF tests against the softswitch",
-        description="Play STF files: entries, packets and what is expected of them. The program of X.stf is X.json with "
+        description="Play STF files: entries, packets, what is expected of them. The program of X.stf is X.json with "
         "X.p4info.txtpb beside it, or X.p4, which p4c-bm2-ss then compiles.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")

@@ -198,10 +198,10 @@ class Pipeline:
         copy.fields[self._slots["instance_type"]] = kind
 
     def _restart(self, p: Packet, data: bytes, chosen: int, kind: InstanceType) -> Packet:
+        """Only the field list survives: no standard metadata does, not even the ingress port."""
         copy = self._copy(p, data)
         if kind is InstanceType.RESUBMIT:
             copy.ingress_length = p.ingress_length
-        copy.fields[self._slots["ingress_port"]] = p.fields[self._slots["ingress_port"]]
         self._keep(p, copy, chosen, kind)
         return copy
 
