@@ -84,8 +84,7 @@ parser PacketParser(packet_in packet,
             (1, 0, PROTO_UDP): udp;
             (_, 0, PROTO_TCP): ports;
             (_, 0, PROTO_ICMP): icmp;
-            (0, 0, _): accept;
-            default: fragment;
+            default: accept;
         }
     }
 
@@ -122,7 +121,7 @@ parser PacketParser(packet_in packet,
     }
 
     state fragment {
-        meta.fragment = 1;
+        meta.fragment = 1; // IPv6; IPv4 tells by its fields
         transition accept;
     }
 

@@ -118,7 +118,8 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         if (meta.reason == Reason.NONE) {
             if ((bit<32>)length + meta.link_header > standard_metadata.packet_length) {
                 meta.reason = Reason.MALFORMED;
-            } else if (meta.is_local == 1 && meta.fragment == 1) {
+            } else if (meta.is_local == 1 && (meta.fragment == 1 || (hdr.ipv4.isValid() && (hdr.ipv4.mf == 1
+                       || hdr.ipv4.fragment_offset != 0)))) {
                 meta.reason = Reason.FRAGMENT;
             } else if (meta.injected == 0) {
                 trap.apply();

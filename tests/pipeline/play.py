@@ -7,13 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from p4pmip.errors import P4pmipError
-from p4pmip.forwarding.base import MeterRate
-from p4pmip.forwarding.entry import Entry, Lpm, Match, Ternary
-from p4pmip.forwarding.update import Operation, Update
-from p4pmip.p4runtime.packetio import PacketIn
-from p4pmip.p4runtime.schema import MatchKind, Schema
-from p4pmip.p4runtime.session import Session
 from statement import (
     Drop,
     Expect,
@@ -28,6 +21,14 @@ from statement import (
     is_hexadecimal,
     number,
 )
+
+from p4pmip.errors import P4pmipError
+from p4pmip.forwarding.base import MeterRate
+from p4pmip.forwarding.entry import Entry, Lpm, Match, Ternary
+from p4pmip.forwarding.update import Operation, Update
+from p4pmip.p4runtime.packetio import PacketIn
+from p4pmip.p4runtime.schema import MatchKind, Schema
+from p4pmip.p4runtime.session import Session
 
 Builder = Callable[[str, dict[str, object]], object]
 """Makes a packet, or a piece of one, of words and the names given so far; `bytes()` of a packet is its octets."""

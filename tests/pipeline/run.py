@@ -14,14 +14,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from packets import build
+from play import Outcome, Player
+from statement import read
 
 from p4pmip.demo.targets import STARTERS, TargetMissing
 from p4pmip.errors import P4pmipError
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.schema import Schema
 from p4pmip.p4runtime.session import Session
-from play import Outcome, Player
-from statement import read
 
 HERE = Path(__file__).resolve().parent
 PORTS = range(1, 9)

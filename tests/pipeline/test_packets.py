@@ -1,0 +1,59 @@
+"""The packet tests of this folder on the softswitch: all pass, and they meet everything the program has."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from play import fits
+from run import play
+from statement import read
+
+from p4pmip.errors import P4pmipError
+
+
+def test_every_packet_test_passes_and_the_whole_program_is_met() -> None:
+    summary = asyncio.run(play("softswitch", sorted(HERE.glob("*.stf"))))
+    assert summary.failures == []
+    assert summary.missed == []
+    assert summary.passed > 300
+    ecn = {match for table, match in summary.const_rows if table == "ecn_decap"}  # type: ignore[misc]
+    assert len(ecn) == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("frobnicate 1", "bad.stf:1: no such statement: 'frobnicate' (valid: include"),
+        ("packet one 00", "bad.stf:1: not a port number: 'one'"),
+        ("add session session_id:1 direction:UPLINK", "bad.stf:1: an action is missing"),
+        ("let 1 = IP()", "bad.stf:1: not NAME = PACKET"),
+        ("\n\nmeter 3 ARP", "bad.stf:3: not LINK REASON RATE BURST"),
+        ("add session session_id=1 stop()", "bad.stf:1: not NAME:VALUE"),
+    ],
+)
+def test_a_slip_of_the_pen_is_named_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "bad.stf"
+    file.write_text(text)
+    with pytest.raises(P4pmipError) as caught:
+        list(read(file))
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "octets", "verdict"),
+    [
+        ("0a0b", "0a0b", True),
+        ("0a0b", "0a0b0c", True),
+        ("0a0b $", "0a0b0c", False),
+        ("0a *b $", "0afb", True),
+        ("0a0b", "0a", False),
+        ("0A0B$", "0a0b", True),
+    ],
+)
+def test_hexadecimal_patterns(pattern: str, octets: str, verdict: bool) -> None:
+    assert fits(pattern, bytes.fromhex(octets)) is verdict
