@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.base import MeterRate
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.p4runtime import deployment
@@ -36,7 +37,7 @@ from p4pmip.p4runtime.reconcile import Order, Reconciler, by_reference, ours_in
 from p4pmip.p4runtime.status import Problem, RpcProblem, TargetError, matches
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
 from p4pmip.p4runtime.target import Target
-from p4pmip.p4runtime.writer import Writer, WriteRefused
+from p4pmip.p4runtime.writer import Writer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -265,7 +266,12 @@ class Session:
 
     def _run(self, name: str, work: Any) -> None:
         self._stop(name)
-        self._tasks[name] = asyncio.get_running_loop().create_task(work)
+        self._tasks[name] = task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.error("[%s] session broken", self.target.label, exc_info=error)
 
     def _stop(self, name: str) -> None:
         task = self._tasks.pop(name, None)
@@ -339,7 +345,7 @@ class Session:
             await self.writer.set_meters(running.schema, self._meters)
             if self._desired is not None:
                 await self.reconciler.run()
-        except (TargetError, WriteRefused, deployment.WrongPipeline) as error:
+        except P4pmipError as error:
             self._machine.prepare_failed(str(error), self._now())
             self._act()
             return
@@ -355,7 +361,7 @@ class Session:
             await asyncio.sleep(seconds)
             try:
                 await self.reconciler.run()
-            except (TargetError, WriteRefused) as error:
+            except P4pmipError as error:
                 _LOGGER.warning("[%s] not compared: %s", self.target.label, error)
 
     def _uncertain(self, problem: Problem) -> None:
