@@ -69,7 +69,7 @@ def test_what_is_signed_verifies(sent: m.Message, association: SecurityAssociati
     assert not verify(found, association, LMA)
 
 
-@given(st.integers(6, 11) | st.integers(16, 63), st.integers(0, 7))
+@given(st.integers(0, 3) | st.integers(6, 75), st.integers(0, 7))
 def test_no_bit_before_the_authenticator_can_change(where: int, bit: int) -> None:
     octets = bytearray(sign(PBU, ASSOCIATION, MAG))
     octets[where] ^= 1 << bit
