@@ -97,7 +97,7 @@ class MatchTable:
         self.by_key: dict[tuple[Match, int], Entry] = {}
         self.default = Entry((), 0, -1, ())
         self.exact: dict[int, Entry] = {}
-        self.width = sum(field.width for field in table.key)
+        self._widths = [field.width for field in table.key]
         kinds = {field.match for field in table.key}
         self.is_exact = kinds <= {MatchKind.EXACT}
         self.is_lpm = not self.is_exact and kinds <= {MatchKind.EXACT, MatchKind.LPM}
@@ -134,7 +134,7 @@ class MatchTable:
         entry.sequence = next(self._sequence)
         self.by_key[entry.match, entry.priority] = entry
         if self.is_exact:
-            self.exact[self._patterns_of(entry)[0].value] = entry
+            self.exact[self._exact_key(entry)] = entry
             return
         for pattern in self._patterns_of(entry):
             group = self._groups.setdefault(pattern.mask, {})
@@ -147,7 +147,7 @@ class MatchTable:
         """Take an entry out."""
         del self.by_key[entry.match, entry.priority]
         if self.is_exact:
-            del self.exact[self._patterns_of(entry)[0].value]
+            del self.exact[self._exact_key(entry)]
             return
         for pattern in self._patterns_of(entry):
             group = self._groups[pattern.mask]
@@ -177,6 +177,12 @@ class MatchTable:
     def _raises(self, entry: Entry) -> bool:
         masks = {pattern.mask for pattern in self._patterns_of(entry)}
         return any(mask in masks and most < entry.priority for most, mask, _ in self._order)
+
+    def _exact_key(self, entry: Entry) -> int:
+        key = 0
+        for width, part in zip(self._widths, entry.match, strict=True):
+            key = key << width | (part[0] if part else 0)
+        return key
 
     def _patterns_of(self, entry: Entry) -> list[Pattern]:
         return list(patterns(self.table.key, entry.match))

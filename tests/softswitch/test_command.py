@@ -1,0 +1,255 @@
+"""`p4pmip switch` as a process: its flags, its ports, its errors, and that it leaves nothing behind."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from p4pmip.softswitch.ports.linux import LinuxPort
+from p4pmip.softswitch.ports.pcap import PcapWriter, read_pcap
+from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
+
+PROGRAMS = Path(__file__).parent / "programs"
+COMMAND = [sys.executable, "-m", "p4pmip.cli.main", "switch"]
+FRAME = bytes.fromhex("1103 0000 01020304".replace(" ", ""))
+"""features.p4: code 17 looks the value up among const entries and sends to the port beside."""
+
+
+def forwarders() -> set[int]:
+    """The forwarding processes that are children of this process's children."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"softswitch.process.forwarder" in path.read_bytes():
+                found.add(int(path.parent.name))
+    return found
+
+
+class Running:
+    """A switch process and the addresses that it printed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.text = ""
+
+    async def address(self, what: str) -> str:
+        """The address in the line that names `what`."""
+        assert self.process.stderr is not None
+        while not (found := re.search(rf"{what} on ([^\s,]+)", self.text)):
+            line = await asyncio.wait_for(self.process.stderr.readline(), 20)
+            assert line, f"the switch ended: {self.text}"
+            self.text += line.decode()
+        return found[1]
+
+
+@contextlib.asynccontextmanager
+async def switch(*arguments: str, **options: Any) -> AsyncIterator[Running]:
+    """Run the command and end it with SIGTERM."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, "--grpc-server-addr", "127.0.0.1:0", stderr=asyncio.subprocess.PIPE, **options
+    )
+    try:
+        yield Running(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_packets_over_grpc_and_nothing_left_behind() -> None:
+    before = forwarders()
+    program = str(PROGRAMS / "features.json")
+    arguments = ["--device-id", "7", program, "--", "--cpu-port", "510", "--dp-grpc-server-addr", "127.0.0.1:0"]
+    async with switch(*arguments) as running:
+        address = await running.address("packets over gRPC")
+        assert len(forwarders() - before) == 1
+        async with grpc.aio.insecure_channel(address) as channel:
+            packets: Any = channel.stream_stream(
+                f"/{SERVICE}/PacketStream",
+                MESSAGES["PacketStreamRequest"].SerializeToString,
+                MESSAGES["PacketStreamResponse"].FromString,
+            )()
+            await packets.write(MESSAGES["PacketStreamRequest"](device_id=7, port=4, packet=FRAME))
+            response = await asyncio.wait_for(packets.read(), 10)
+        assert (response.port, response.packet) == (5, FRAME)
+    assert forwarders() <= before
+
+
+async def test_the_forwarding_process_ends_with_its_parent() -> None:
+    before = forwarders()
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "--grpc-server-addr", "127.0.0.1:0", stderr=asyncio.subprocess.PIPE
+    )
+    await Running(process).address("P4Runtime")
+    (child,) = forwarders() - before
+    gone = os.pidfd_open(child)
+    process.kill()
+    await process.wait()
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(gone, ended.set)
+    await asyncio.wait_for(ended.wait(), 10)
+    asyncio.get_running_loop().remove_reader(gone)
+    os.close(gone)
+
+
+async def test_files_as_ports(tmp_path: Path) -> None:
+    source = PcapWriter(tmp_path / "left_in.pcap")
+    source.write(FRAME, 1.5)
+    source.close()
+    for name in ("left", "right"):
+        if name == "right":
+            PcapWriter(tmp_path / "right_in.pcap").close()
+    arguments = ["-i", "0@left", "-i", "1@right", "--use-files", "0", str(PROGRAMS / "features.json")]
+    async with switch(*arguments, cwd=tmp_path) as running:
+        # The packets are played before anything else is done.
+        await running.address("P4Runtime")
+    assert [frame for _, frame in read_pcap(tmp_path / "right_out.pcap")] == [FRAME]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["-i", "veth0"], "--interface: is not a port and an interface: 'veth0' (valid: PORT@INTERFACE, as 1@veth0)"),
+        (["-i", "1@a", "-i", "1@b"], "gives two interfaces the same port"),
+        (["--cpu-port", "511"], "--cpu-port: is the drop port: 511"),
+        (["-i", "3@a", "--cpu-port", "3"], "--cpu-port: is also the number of an interface: 3"),
+        (["--no-p4", "x.json"], "--no-p4: a program is given nevertheless"),
+        (["nowhere.json"], "JSON: No such file or directory: 'nowhere.json'"),
+        (["--grpc-server-ssl"], "needs a certificate and a key"),
+        (["--pcap", "/nowhere"], "--pcap: is no directory: '/nowhere'"),
+        (["--dp-grpc-server-addr", "x", "-i", "1@a"], "cannot be used together with -i"),
+        (["-i", "1@no-such-interface"], "switch: cannot start: 'interface: No such device'"),
+    ],
+)
+def test_bad_arguments_get_one_line(arguments: list[str], text: str) -> None:
+    if os.geteuid() != 0 and "no-such-interface" in arguments[-1]:
+        pytest.skip("packet sockets need root")
+    done = subprocess.run(
+        [*COMMAND, "--grpc-server-addr", "127.0.0.1:0", *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unsupported_program_is_refused_by_name_and_place(tmp_path: Path) -> None:
+    text = (PROGRAMS / "features.json").read_text()
+    (tmp_path / "bad.json").write_text(text.replace('"op" : "truncate"', '"op" : "warp"'))
+    done = subprocess.run([*COMMAND, str(tmp_path / "bad.json")], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert re.search(r"features.p4:\d+:\d+: primitive not supported: 'warp' \(valid: add_header, ", done.stderr)
+
+
+@pytest.fixture
+def veths() -> Iterator[tuple[str, str, str, str]]:
+    """Two pairs of interfaces: (host a, switch a, switch b, host b)."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("interfaces need root and `ip`")
+    name = f"sw{os.getpid()}"
+    pairs = [(f"{name}ha", f"{name}sa"), (f"{name}hb", f"{name}sb")]
+    made = []
+    try:
+        for host, port in pairs:
+            subprocess.run(["ip", "link", "add", host, "type", "veth", "peer", "name", port], check=True)
+            made.append(host)
+            for one in (host, port):
+                Path(f"/proc/sys/net/ipv6/conf/{one}/disable_ipv6").write_text("1")
+                subprocess.run(["ip", "link", "set", one, "up"], check=True)
+        yield pairs[0][0], pairs[0][1], pairs[1][1], pairs[1][0]
+    finally:
+        for host in made:
+            subprocess.run(["ip", "link", "del", host], check=True)
+
+
+async def test_linux_interfaces_and_their_captures(veths: tuple[str, str, str, str], tmp_path: Path) -> None:
+    host_a, port_a, port_b, host_b = veths
+    frame = FRAME + bytes(60)
+    tagged = bytes.fromhex("110301020304010203040506") + bytes.fromhex("8100002a0800") + bytes(50)
+    arguments = ["-i", f"2@{port_a}", "-i", f"3@{port_b}", "--pcap", str(tmp_path), str(PROGRAMS / "features.json")]
+    async with switch(*arguments) as running:
+        await running.address("P4Runtime")
+        a, b = LinuxPort(0, host_a), LinuxPort(0, host_b)
+        try:
+            for sent in (frame, tagged):
+                assert a.send(sent)
+                got = await _frame(b, sent[:1])
+                assert got[:2] == sent[:2]
+                assert got[4:] == sent[4:]
+        finally:
+            a.close()
+            b.close()
+    assert [one for _, one in read_pcap(tmp_path / f"{port_a}_in.pcap")] == [frame, tagged]
+    assert len(list(read_pcap(tmp_path / f"{port_b}_out.pcap"))) == 2
+
+
+async def run(*command: str) -> None:
+    """A command that must succeed."""
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0, command
+
+
+async def _frame(port: LinuxPort, start: bytes) -> bytes:
+    """The next frame that starts so."""
+    loop = asyncio.get_running_loop()
+    while True:
+        ready = asyncio.Event()
+        loop.add_reader(port.fileno(), ready.set)
+        await asyncio.wait_for(ready.wait(), 10)
+        loop.remove_reader(port.fileno())
+        frame = port.receive()
+        if frame is not None and frame.startswith(start):
+            return frame
+
+
+async def test_a_lost_interface_leaves_the_others(veths: tuple[str, str, str, str]) -> None:
+    _, port_a, _, _ = veths
+    extra = f"sw{os.getpid()}x"
+    await run("ip", "link", "add", extra, "type", "veth", "peer", "name", f"{extra}p")
+    await run("ip", "link", "set", extra, "up")
+    async with switch("-i", f"2@{port_a}", "-i", f"3@{extra}", str(PROGRAMS / "features.json")) as running:
+        await running.address("P4Runtime")
+        await run("ip", "link", "del", extra)
+        assert running.process.stderr is not None
+        line = await asyncio.wait_for(running.process.stderr.readline(), 10)
+        assert f"port 3 ({extra}) is lost" in line.decode()
+        assert running.process.returncode is None
+
+
+async def test_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on PATH")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    await run(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
+        "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+    )  # fmt: skip
+    arguments = ["--grpc-server-ssl", "--grpc-server-key", str(key), "--grpc-server-cert", str(certificate)]
+    async with switch(*arguments) as running:
+        port = (await running.address("P4Runtime")).rsplit(":", 1)[1]
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
+            call: Any = channel.unary_unary("/p4.v1.P4Runtime/Capabilities")
+            assert b"1.4" in await call(b"", timeout=10)
+
+
+def test_a_taken_address_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [*COMMAND, "--grpc-server-addr", address], capture_output=True, text=True, timeout=30, cwd=tmp_path
+        )
+    assert done.returncode == 2
+    assert f"--grpc-server-addr: cannot listen on {address}" in done.stderr
