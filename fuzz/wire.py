@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 try:
-    import atheris  # type: ignore[import-untyped]
+    import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
 except ImportError:
     sys.exit("fuzz: atheris is not installed: pip install atheris")
 

@@ -241,6 +241,8 @@ def test_what_is_no_mac_address_is_refused(text: str) -> None:
         lambda: Ethernet(b"", bytes(6), 0x800, b"").encode(),
         lambda: Ethernet(bytes(6), bytes(6), 65536, b"").encode(),
         lambda: IPv4Packet(V4A, V4B, 256, b"").encode(),
+        lambda: IPv4Packet(V4A, A, 6, b"").encode(),  # type: ignore[arg-type]
+        lambda: IPv6Packet(V4A, A, 6, b"").encode(),  # type: ignore[arg-type]
         lambda: IPv4Packet(V4A, V4B, 6, bytes(65536)).encode(),
         lambda: IPv4Packet(V4A, V4B, 6, b"", options=b"\0").encode(),
         lambda: IPv6Packet(A, B, 256, b"").encode(),

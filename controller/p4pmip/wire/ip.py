@@ -115,6 +115,7 @@ class IPv4Packet:
             WireError: a number does not fit, or the packet is too long.
         """
         try:
+            _demand_family(4, self.source, self.destination)
             size = 20 + len(self.options)
             if size % 4 or size > 60:
                 raise ValueError("IPv4 options are at most 40 octets, a multiple of 4")
@@ -179,6 +180,7 @@ class IPv6Packet:
             WireError: a number does not fit, or the payload is too long.
         """
         try:
+            _demand_family(6, self.source, self.destination)
             first = 6 << 28 | self.traffic_class << 20 | self.flow_label
             return (
                 _IPV6.pack(
@@ -191,8 +193,15 @@ class IPv6Packet:
                 )
                 + self.payload
             )
-        except struct.error as error:
+        except (struct.error, ValueError) as error:
             raise WireError("IPv6Packet", self, f"does not fit the wire ({error})") from error
+
+
+def _demand_family(version: int, *addresses: IPAddress) -> None:
+    """`struct` would cut or pad an address of the other family without a word."""
+    for address in addresses:
+        if address.version != version:
+            raise ValueError(f"{address} is not an IPv{version} address")
 
 
 def decode_ip(octets: bytes) -> IPv4Packet | IPv6Packet | Fault:
