@@ -111,11 +111,10 @@ enum bit<8> Reason {
     DECAPSULATED_LOCAL = 35,  // out of a tunnel, for a local end point
     NO_SESSION = 36,          // nothing says where this direction of the session goes
     NO_BINDING = 37,          // home address or prefix without a binding
-    HELD = 38,                // session between its end and its removal
-    NO_TUNNEL = 39,
-    NO_ROUTE = 40,
-    NO_NEXTHOP = 41,
-    ACL_DROP = 42
+    NO_TUNNEL = 38,
+    NO_ROUTE = 39,
+    NO_NEXTHOP = 40,
+    ACL_DROP = 41
 }
 const bit<8> REASON_DROP = 16;
 

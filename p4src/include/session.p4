@@ -177,7 +177,7 @@ control Session(inout metadata_t meta) {
             to_tunnel;
             to_tunnel_keyed;
             to_access;
-            stop(meta);
+            @defaultonly stop(meta);
         }
         const default_action = stop(meta, Reason.NO_SESSION);
         size = SESSION_DIRECTIONS;

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from scapy.all import IP, UDP, IPv6, Packet, Padding, Raw
 from scapy.layers import inet, inet6, l2
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.packet import Packet, Padding, Raw
 
 
 def hop(packet: Any, **changes: int) -> Any:

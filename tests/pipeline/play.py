@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from statement import (
+from tests.pipeline.statement import (
     Drop,
     Expect,
     Let,

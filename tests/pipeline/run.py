@@ -1,4 +1,4 @@
-"""Play the packet tests of this folder: `python tests/pipeline/run.py [--target softswitch|bmv2] [FILE…]`.
+"""Play the packet tests of this folder: `python -m tests.pipeline.run [--target softswitch|bmv2] [FILE…]`.
 
 Exit status 0 if all pass and everything of the program was met, 1 if not, 2 if a file
 cannot be used, 3 if the target is missing.
@@ -11,14 +11,13 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from packets import build
-from play import Outcome, Player
-from statement import read
+from tests.pipeline.packets import build
+from tests.pipeline.play import Outcome, Player
+from tests.pipeline.statement import read
 
 from p4pmip.demo.targets import STARTERS, TargetMissing
 from p4pmip.errors import P4pmipError
+from p4pmip.forwarding.entry import Match
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.schema import Schema
 from p4pmip.p4runtime.session import Session
@@ -36,7 +35,7 @@ class Summary:
     failures: list[str] = field(default_factory=list)
     reasons: set[str] = field(default_factory=set)
     actions: set[tuple[str, str]] = field(default_factory=set)
-    const_rows: set[object] = field(default_factory=set)
+    const_rows: set[tuple[str, tuple[tuple[str, Match], ...]]] = field(default_factory=set)
 
     def add(self, outcome: Outcome) -> None:
         """Take a file's outcome in."""

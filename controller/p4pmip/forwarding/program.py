@@ -38,7 +38,6 @@ class Reason(IntEnum):
     ICMP = 6
     UNRESOLVED = 10
     NO_BINDING = 37
-    HELD = 38
 
 
 class PuntReason(IntEnum):
