@@ -1,0 +1,339 @@
+"""The scenarios: ordinary hosts and tools on Figure 1, and what packets and tables must show."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import figure1
+from lab import Lab
+from report import Handover, Report
+from restarts import lma_restart, mag_restart, rekey, switch_restart
+from security import spoof
+from traffic import SERVER, delivered, gap_ms, server_ipv6, start_pings, start_stream, tunnelled
+
+from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
+from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, Status
+from p4pmip.wire.options import GreKey
+from p4pmip.wire.packet import Packet, Transport
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How the lab is set up, and what is done in it."""
+
+    play: Callable[[Lab, Report], None]
+    different: dict[str, Any]
+
+    def settings(self, directory: Path, target: str) -> figure1.Settings:
+        """The lab's settings for this scenario."""
+        return figure1.Settings(directory=directory, target=target, **self.different)
+
+
+def _reaches(lab: Lab, report: Report, *mobile_nodes: str) -> None:
+    """Every node reaches its operator's server, by every family it has."""
+    for name in mobile_nodes:
+        destinations = []
+        if 4 in lab.settings.families:
+            destinations.append(SERVER)
+        if 6 in lab.settings.families:
+            destinations.append(server_ipv6(figure1.MOBILE_NODES[name]))
+        for destination in destinations:
+            answered = lab.ping(name, destination)
+            report.check(f"{name} reaches {destination}", answered == 5, f"{answered} of 5 pings answered")
+
+
+def _acknowledgements(lab: Lab) -> list[BindingAcknowledgement]:
+    return [message for message in lab.messages("lma") if isinstance(message, BindingAcknowledgement)]
+
+
+def _updates(lab: Lab, mag: str) -> list[BindingUpdate]:
+    return [message for message in lab.messages(mag) if isinstance(message, BindingUpdate)]
+
+
+def _gre_option(message: BindingUpdate | BindingAcknowledgement) -> GreKey | None:
+    return next((option for option in message.options if isinstance(option, GreKey)), None)
+
+
+def _in_tunnel(report: Report, packets: list[Packet], what: str, right: Callable[[Packet], bool]) -> None:
+    wrong = [packet for packet in packets if not right(packet)]
+    report.check(what, bool(packets) and not wrong, f"{len(packets) - len(wrong)} of {len(packets)} tunnel packets")
+
+
+def _keyed(packet: Packet) -> bool:
+    return packet.transport is Transport.GRE and packet.gre is not None and packet.gre.key is not None
+
+
+# --- addresses and keys -------------------------------------------------------------------------------
+
+
+def overlap(lab: Lab, report: Report) -> None:
+    """The same address in two realms at once: only the GRE key tells whose packet it is."""
+    for name in ("mn1", "mn3"):
+        lab.attach(name, "mag1")
+    same = lab.ipv4("mn1") == lab.ipv4("mn3") == figure1.home_address(lab.settings, "mn1")
+    report.check("both have the same address", same, lab.ipv4("mn1"))
+    one = start_pings(lab, "mn1", SERVER, 50, 0.02, "aa")
+    other = start_pings(lab, "mn3", SERVER, 50, 0.02, "bb")
+    for name, pings in (("mn1", one), ("mn3", other)):
+        sent, lost = pings.finish()
+        report.check(f"{name} reaches its own operator's {SERVER}", sent == 50 and not lost, f"{len(lost)} lost")
+    wrong, right = 0, 0
+    owner = {b"\xaa": figure1.mac_of("mn1"), b"\xbb": figure1.mac_of("mn3")}
+    for _, ethernet, packet in delivered(lab, "mag1"):
+        if packet.payload[-1:] in owner:
+            good = ethernet.destination.hex(":") == owner[packet.payload[-1:]]
+            right, wrong = right + good, wrong + (not good)
+    report.check("nothing is delivered to the wrong one", right >= 100 and not wrong, f"{wrong} of {right + wrong}")
+    for interface, peer in (("lma-eth1", "lma"), ("mag1-eth1", "mag1")):
+        accepted, seen = lab.keys(peer), {packet.gre.key for packet in tunnelled(lab, interface) if packet.gre}
+        report.check(
+            f"what reaches {peer} carries the two keys it has given out",
+            seen == accepted and len(accepted) == 2,
+            ", ".join(f"0x{key:08x}" for key in sorted(accepted)),
+        )
+
+
+def realm_keys(lab: Lab, report: Report) -> None:
+    """One pair of keys for a whole realm."""
+    for name in ("mn1", "mn2", "mn3"):
+        lab.attach(name, "mag1")
+    _reaches(lab, report, "mn1", "mn2", "mn3")
+    uplink = {packet.gre.key for packet in tunnelled(lab, "lma-eth1") if packet.gre}
+    report.check("three sessions of two realms use two uplink keys", len(uplink) == 2, len(uplink))
+    addresses = [entry["key"] for entry in lab.tables("lma").get("realm_session_v4", ())]
+    report.check("inner addresses find the sessions", len(addresses) == 3, f"{len(addresses)} entries")
+
+
+def dual_stack(lab: Lab, report: Report) -> None:
+    """Both families, with path MTU and traceroute as everywhere else."""
+    lab.attach("mn1", "mag1")
+    _reaches(lab, report, "mn1")
+    answered = lab.ping("mn1", SERVER, size=1800)
+    report.check("what is too big is fragmented by its sender", answered == 5, f"{answered} of 5 pings answered")
+    lab["mn1"].cmd("ip link set mn1-eth0 mtu 1500")
+    said = lab["mn1"].cmd(f"ping -n -M do -c 1 -s 1472 -W 1 {SERVER}")
+    report.check("fragmentation needed names the tunnel MTU", "mtu = 1452" in said, said.strip().splitlines()[1])
+    lab["mn1"].cmd("ip route flush cache; echo 1 > /proc/sys/net/ipv4/ip_no_pmtu_disc")
+    answered = lab.ping("mn1", SERVER, size=1472, more="-M dont")
+    report.check("without DF the MAG fragments", answered == 5, f"{answered} of 5 pings answered")
+    said = lab["mn1"].cmd(f"traceroute -n -q 1 -w 1 {SERVER}")
+    hops = [line.split()[1] for line in said.splitlines()[1:] if len(line.split()) > 1]
+    report.check("traceroute shows the MAG and the LMA", hops == ["10.0.0.1", "10.0.0.1", SERVER], " ".join(hops))
+    report.check("the node heard of its name server and MTU", _told_by_ra(lab), lab.ipv6("mn1"))
+
+
+def _told_by_ra(lab: Lab) -> bool:
+    route = lab["mn1"].cmd("ip -6 route show default")
+    return "fe80::200:5eff:fe00:5213" in route and "mtu 1452" in route
+
+
+def ipv6(lab: Lab, report: Report) -> None:
+    """IPv6 alone."""
+    for name in ("mn1", "mn3"):
+        lab.attach(name, "mag1")
+    _reaches(lab, report, "mn1", "mn3")
+    _in_tunnel(report, tunnelled(lab, "lma-eth1"), "uplink is GRE with a key", _keyed)
+    report.check("nobody has an IPv4 address", lab.ipv4("mn1") is None)
+    report.check("each has a prefix of its own", lab.ipv6("mn1") != lab.ipv6("mn3"), lab.ipv6("mn1"))
+
+
+def ipv4_transport(lab: Lab, report: Report) -> None:
+    """Signalling in UDP, tunnels over IPv4 (RFC 5844 §4)."""
+    lab.attach("mn1", "mag1")
+    _reaches(lab, report, "mn1")
+    _in_tunnel(
+        report,
+        tunnelled(lab, "lma-eth1") + tunnelled(lab, "mag1-eth1"),
+        "every packet is GRE with a key over IPv4",
+        lambda packet: _keyed(packet) and packet.source is not None and packet.source.version == 4,
+    )
+
+
+def no_gre(lab: Lab, report: Report) -> None:
+    """Plain tunnels, RFC 5213's default."""
+    for name in ("mn1", "mn3"):
+        lab.attach(name, "mag1")
+    _reaches(lab, report, "mn1", "mn3")
+    _in_tunnel(
+        report,
+        tunnelled(lab, "lma-eth1") + tunnelled(lab, "mag1-eth1"),
+        "every packet is IP in IP",
+        lambda packet: packet.transport is Transport.IP,
+    )
+    report.check("no message carries a GRE Key option", not any(map(_gre_option, _updates(lab, "mag1"))))
+
+
+def mode_only(lab: Lab, report: Report) -> None:
+    """GRE without keys."""
+    for name in ("mn1", "mn3"):
+        lab.attach(name, "mag1")
+    _reaches(lab, report, "mn1", "mn3")
+    _in_tunnel(
+        report,
+        tunnelled(lab, "lma-eth1") + tunnelled(lab, "mag1-eth1"),
+        "every packet is GRE without a key",
+        lambda packet: packet.gre is not None and packet.gre.key is None,
+    )
+    options = [_gre_option(message) for message in [*_updates(lab, "mag1"), *_acknowledgements(lab)]]
+    report.check("every GRE Key option is 2 octets", options and all(one == GreKey(None) for one in options))
+
+
+# --- negotiation --------------------------------------------------------------------------------------
+
+
+def required(lab: Lab, report: Report) -> None:
+    """A MAG that does not ask for GRE, an LMA that insists: status 163, and asked again with the option."""
+    lab.attach("mn1", "mag1")
+    _reaches(lab, report, "mn1")
+    statuses = [message.status for message in _acknowledgements(lab)]
+    report.check("refused with 163, then accepted", statuses[:2] == [Status.GRE_KEY_OPTION_REQUIRED, 0], statuses)
+    options = [_gre_option(message) is not None for message in _updates(lab, "mag1")]
+    report.check("asked without the option, then with it", options[:2] == [False, True], options)
+    _in_tunnel(report, tunnelled(lab, "lma-eth1"), "uplink is GRE with a key", _keyed)
+
+
+def unsupported(lab: Lab, report: Report) -> None:
+    """draft-00's LMA without GRE: TBA1, and asked again without the option."""
+    lab.attach("mn1", "mag1")
+    _reaches(lab, report, "mn1")
+    statuses = [message.status for message in _acknowledgements(lab)]
+    expected = [DEFAULT_CODEPOINTS.not_required, 0]
+    report.check("refused with TBA1, then accepted", statuses[:2] == expected, statuses)
+    options = [_gre_option(message) is not None for message in _updates(lab, "mag1")]
+    report.check("asked with the option, then without it", options[:2] == [True, False], options)
+    plain = tunnelled(lab, "lma-eth1")
+    _in_tunnel(report, plain, "every packet is IP in IP", lambda packet: packet.transport is Transport.IP)
+
+
+def draft_00(lab: Lab, report: Report) -> None:
+    """Dialects mixed: mag1 speaks draft-00, mag2 RFC 5845, and a node moves from one to the other."""
+    lab.attach("mn1", "mag1")
+    _reaches(lab, report, "mn1")
+    before = _acknowledgements(lab)
+    lab.move("mn1", "mag2")
+    lab.until(lambda: lab.ping("mn1", SERVER, 1) == 1, "mn1 reaches its operator by mag2")
+    _reaches(lab, report, "mn1")
+    after = _acknowledgements(lab)[len(before) :]
+    accepted = [message for message in after if message.status == 0 and message.lifetime]
+    keys = {_gre_option(message) for message in (before[-1], *accepted)}
+    report.check("the uplink key is the same at both", len(keys) == 1 and None not in keys, keys)
+
+
+def lossy(lab: Lab, report: Report) -> None:
+    """30 % of the signalling is lost."""
+    rules = []
+    for interface in lab["control"].peers().values():
+        chain = f"add chain netdev lossy {interface}"
+        rules += [f'{chain} {{ type filter hook ingress device "{interface}" priority 0; }}']
+        rules += [f"add rule netdev lossy {interface} ip6 nexthdr 135 numgen random mod 100 < 30 counter drop"]
+    script = "\n".join(["add table netdev lossy", *rules])
+    figure1.run(lab["control"], f"nft -f - <<'END'\n{script}\nEND\n")
+    for name in figure1.MOBILE_NODES:
+        lab.move(name, "mag1")
+    for name in figure1.MOBILE_NODES:
+        lab.until(lambda name=name: lab.ipv6(name) is not None, f"{name} is served", 60)
+        report.check(f"{name} gets its address", lab[name].dhcp(20), lab.ipv4(name))
+    for mag in ("mag2", "mag1", "mag2"):
+        lab.move("mn1", mag)
+        lab.until(lambda: lab.ping("mn1", SERVER, 1) == 1, f"mn1 reaches its operator by {mag}", 60)
+    _reaches(lab, report, *figure1.MOBILE_NODES)
+    listed = lab["control"].cmd("nft list table netdev lossy")
+    lost = sum(int(line.split("packets ")[1].split()[0]) for line in listed.splitlines() if "packets " in line)
+    report.check("signalling was lost indeed", lost > 0, f"{lost} messages")
+
+
+# --- handover -----------------------------------------------------------------------------------------
+
+
+def handover(lab: Lab, report: Report) -> None:
+    """mn1 moves under ping, UDP and TCP, while mn3, with the same address, stays."""
+    for name in ("mn1", "mn3"):
+        lab.attach(name, "mag1")
+    _reaches(lab, report, "mn1", "mn3")
+    addresses = lab.ipv4("mn1"), lab.ipv6("mn1")
+    before, downlink_before = _session_of(lab, "mn1", "mag1"), lab.keys("mag1")
+    stayer = start_pings(lab, "mn3", SERVER, 600, 0.01, "bb")
+    mover = start_pings(lab, "mn1", SERVER, 600, 0.01, "aa")
+    tcp = start_stream(lab, "mn1", "opa", 5201, 6)
+    udp = start_stream(lab, "mn1", "opa", 5202, 6, "-u", "-b", "2M", "-l", "1000")
+    lab.until(lambda: len(delivered(lab, "mag1")) > 200, "traffic flows")
+    moved = time.time_ns()
+    lab.move("mn1", "mag2")
+    sent, lost = mover.finish()
+    _, lost_by_stayer = stayer.finish()
+    tcp_sum, udp_sum = tcp.finish(), udp.finish()
+    after = _session_of(lab, "mn1", "mag2")
+
+    gap = gap_ms(lab, "mn1", "mag2", moved)
+    report.handover = Handover("mn1", before[0], after[0], before[1], after[1], len(lost), sent, gap)
+    report.check("it keeps its addresses", (lab.ipv4("mn1"), lab.ipv6("mn1")) == addresses, addresses)
+    report.check("it keeps its uplink key", before[0] is not None and before[0] == after[0], f"{before[0]}")
+    report.check("it has a downlink key of mag2", after[1] in lab.keys("mag2"), f"{after[1]}")
+    report.check("mag1 gave out the one before", before[1] in downlink_before, f"{before[1]}")
+    in_one_gap = not lost or lost == list(range(lost[0], lost[-1] + 1))
+    report.check("ping: lost in one gap only", in_one_gap and len(lost) < sent / 2, f"{len(lost)} of {sent} lost")
+    report.check("the one that stays loses nothing", not lost_by_stayer, f"{len(lost_by_stayer)} lost")
+    received = tcp_sum["end"]["sum_received"]["bytes"]
+    late = tcp_sum["intervals"][-1]["sum"]["bytes"]
+    report.check("TCP goes on after the move", late > 0, f"{received} octets, {late} in the last second")
+    summary = udp_sum["end"]["sum"]
+    share = summary["lost_percent"]
+    report.check("UDP goes on after the move", share < 50, f"{summary['lost_packets']} of {summary['packets']} lost")
+    wrong = 0
+    owner = {b"\xaa": figure1.mac_of("mn1"), b"\xbb": figure1.mac_of("mn3")}
+    for mag in figure1.MAGS:
+        for _, ethernet, packet in delivered(lab, mag):
+            mine = owner.get(packet.payload[-1:]) if packet.payload[-8:-1] in (b"\xaa" * 7, b"\xbb" * 7) else None
+            wrong += mine is not None and ethernet.destination.hex(":") != mine
+    report.check("nothing is delivered to the wrong node or realm", wrong == 0, f"{wrong} packets")
+    report.check("the interruption is measured", gap > 0, f"{gap:.1f} ms (published: 7.8 ms for a P4/BMv2 scheme)")
+
+
+def _session_of(lab: Lab, name: str, mag: str) -> tuple[int | None, int | None]:
+    """A mobile node's uplink and downlink key, as the messages of its registration at a MAG gave them."""
+    update = next(
+        (message for message in reversed(_updates(lab, mag)) if _about(message, name) and message.lifetime), None
+    )
+    acknowledgement = next(
+        (message for message in reversed(_acknowledgements(lab)) if _about(message, name) and message.lifetime), None
+    )
+    uplink = None if acknowledgement is None else _gre_option(acknowledgement)
+    downlink = None if update is None else _gre_option(update)
+    return None if uplink is None else uplink.key, None if downlink is None else downlink.key
+
+
+def _about(message: BindingUpdate | BindingAcknowledgement, name: str) -> bool:
+    return any(getattr(option, "identifier", None) == figure1.nai(name).encode() for option in message.options)
+
+
+_PLAIN = {"overlap": False}
+SCENARIOS: dict[str, Scenario] = {
+    "overlap": Scenario(overlap, {}),
+    "handover": Scenario(handover, {"mag": {"idle_timeout": 5.0}}),
+    "ipv6": Scenario(ipv6, {"families": (6,)}),
+    "dual-stack": Scenario(dual_stack, {}),
+    "ipv4-transport": Scenario(ipv4_transport, {"transport": "udp", "ipv4_tunnels": True}),
+    "no-gre": Scenario(no_gre, _PLAIN | {"gre": "none"}),
+    "mode-only": Scenario(mode_only, _PLAIN | {"gre": "mode"}),
+    "required": Scenario(required, {"required": True, "mag_gre": {"mag1": {"wanted": "none"}}}),
+    "unsupported": Scenario(
+        unsupported,
+        _PLAIN
+        | {
+            "gre": "none",
+            "lma": {"gre_supported": False},
+            "mag_gre": {"mag1": {"wanted": "key"}},
+            "dialects": {"mag1": "draft-00"},
+        },
+    ),
+    "rekey": Scenario(rekey, {}),
+    "realm-keys": Scenario(realm_keys, {"keys": "realm"}),
+    "draft-00": Scenario(draft_00, {"dialects": {"mag1": "draft-00"}}),
+    "lma-restart": Scenario(lma_restart, {}),
+    "mag-restart": Scenario(mag_restart, {}),
+    "switch-restart": Scenario(switch_restart, {}),
+    "lossy": Scenario(lossy, {}),
+    "spoof": Scenario(spoof, {}),
+}
