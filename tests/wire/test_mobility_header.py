@@ -159,6 +159,14 @@ def test_what_cannot_be_decoded_has_a_reason(octets: bytes, faults: list[tuple[i
     assert [(fault.offset, fault.reason) for fault in found.faults] == faults
 
 
+def test_the_checksum_is_looked_at_before_the_payload_proto() -> None:
+    octets = b"\x3a" + encode(pbu(), MAG, LMA)[1:]
+    found = decode(octets, MAG, LMA)
+    assert found.message is None
+    assert found.checksum is Checksum.BAD
+    assert [fault.reason for fault in found.faults] == [Reason.BAD_CHECKSUM, Reason.BAD_PAYLOAD_PROTO]
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [

@@ -182,6 +182,9 @@ def decode(
 ) -> Decoded:
     """Decode a Mobility Header from its Payload Proto on; never raises.
 
+    The checksum is looked at first (RFC 6275 §9.2): what else is wrong with octets that it does not vouch for is
+    nobody's to answer.
+
     Args:
         octets: The header and whatever follows it in the packet.
         source: With `destination`, IPv6 addresses that the checksum is verified with.
@@ -190,12 +193,10 @@ def decode(
     """
     available = len(octets)
     if available < 8:
-        return _undecodable(octets, available, Reason.TRUNCATED)
+        return Decoded(None, (Fault(available, Reason.TRUNCATED),), Checksum.UNCHECKED, octets, ())
     total = (octets[1] + 1) * 8
-    if octets[0] != NO_NEXT_HEADER:
-        return _undecodable(octets, 0, Reason.BAD_PAYLOAD_PROTO)
     if total > available:
-        return _undecodable(octets, 1, Reason.TRUNCATED)
+        return Decoded(None, (Fault(1, Reason.TRUNCATED),), Checksum.UNCHECKED, octets, ())
     faults: list[Fault] = []
     if total < available:
         faults.append(Fault(total, Reason.TRAILING_OCTETS))
@@ -203,6 +204,9 @@ def decode(
     checksum = _verify(octets, source, destination)
     if checksum is Checksum.BAD:
         faults.append(Fault(4, Reason.BAD_CHECKSUM))
+    if octets[0] != NO_NEXT_HEADER:
+        faults.append(Fault(0, Reason.BAD_PAYLOAD_PROTO))
+        return Decoded(None, tuple(faults), checksum, octets, ())
 
     kind = octets[2]
     known = _MESSAGES.get(kind)
@@ -259,7 +263,3 @@ def _verify(octets: bytes, source: IPAddress | None, destination: IPAddress | No
         bad = transport_checksum(octets, source, destination, MOBILITY_HEADER_PROTOCOL)
         return Checksum.BAD if bad else Checksum.OK
     return Checksum.UNCHECKED if octets[4] or octets[5] else Checksum.ZERO
-
-
-def _undecodable(octets: bytes, offset: int, reason: Reason) -> Decoded:
-    return Decoded(None, (Fault(offset, reason),), Checksum.UNCHECKED, octets, ())
