@@ -52,7 +52,7 @@ p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
 	@$(BIN)/python p4src/compile.py
 
 stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2
-	@$(BIN)/python tests/pipeline/run.py --target $(TARGET)
+	@$(BIN)/python -m tests.pipeline.run --target $(TARGET)
 
 test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
 	@$(BIN)/python tests/bmv2
