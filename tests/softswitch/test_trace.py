@@ -1,0 +1,125 @@
+"""`p4pmip trace`: offline from files, and in a live softswitch."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import json_format, text_format
+
+from p4pmip.softswitch import SoftSwitch
+from p4pmip.softswitch.explain import live
+from p4pmip.softswitch.target.config import load
+from p4pmip.softswitch.target.device import Running
+from p4pmip.softswitch.target.stubs import p4runtime
+from p4pmip.softswitch.trace import Recorder
+
+Programs = Callable[[str], "p4runtime.ForwardingPipelineConfig"]
+PROGRAMS = Path(__file__).parent / "programs"
+COMMAND = [sys.executable, "-m", "p4pmip.cli.main", "trace"]
+FILES = ["--pipeline", str(PROGRAMS / "router.json"), "--p4info", str(PROGRAMS / "router.p4info.txtpb")]
+FRAME = (
+    "000000000002000000000001080045000021000100000811e4c5c0000202"
+    "0a0102030035003c000ded8a68656c6c6f"
+)  # fmt: skip
+ENTRIES = [
+    'table_entry { table_id: 35769601 match { field_id: 1 lpm { value: "\\n\\000\\000\\000" prefix_len: 8 } } '
+    'action { action { action_id: 20503519 params { param_id: 1 value: "\\005" } } } }',
+    'table_entry { table_id: 43370402 match { field_id: 1 exact { value: "\\005" } } action { action { '
+    'action_id: 23601040 params { param_id: 1 value: "\\002" } params { param_id: 2 value: "\\001" } '
+    'params { param_id: 3 value: "\\007" } } } }',
+]
+
+
+def test_offline_with_entries(tmp_path: Path) -> None:
+    entities = [json_format.MessageToDict(text_format.Parse(one, p4runtime.Entity())) for one in ENTRIES]
+    (tmp_path / "entries.json").write_text(json.dumps(entities))
+    command = [*COMMAND, *FILES, "--entries", str(tmp_path / "entries.json"), "--port", "1", "--hex", FRAME, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    assert result["parser"] == ["start", "parse_ethernet", "parse_ipv4", "parse_udp"]
+    assert result["tables"] == [
+        {
+            "name": "router_ingress.route",
+            "key": {"dst": 0x0A010203},
+            "hit": True,
+            "action": "router_ingress.set_nexthop",
+            "params": {"nexthop": 5},
+        },
+        {
+            "name": "router_ingress.nexthop",
+            "key": {"nexthop": 5},
+            "hit": True,
+            "action": "router_ingress.forward",
+            "params": {"port": 2, "src": 1, "dst": 7},
+        },
+        {
+            "name": "router_ingress.policy",
+            "key": {"port": 1, "src": 0xC0000202, "udp_dst": 60},
+            "hit": False,
+            "action": "NoAction",
+            "params": {},
+        },
+    ]
+    assert result["outcome"]["port"] == 2
+
+
+def test_why_it_was_dropped() -> None:
+    done = subprocess.run([*COMMAND, *FILES, "--port", "1", "--hex", FRAME], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [
+        "table    router_ingress.route(dst=0xa010203) miss: router_ingress.no_route()",
+        "dropped  marked by router_ingress.no_route at router.p4:66:24",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--port", "1", "--hex", "0g"], "--hex: is not hexadecimal octets: '0g'"),
+        (["--port", "1", "--hex", "00"], "--pipeline: is needed without --target"),
+        ([*FILES, "--port", "1", "--pcap", "nowhere.pcap"], "--pcap: No such file or directory: 'nowhere.pcap'"),
+        (["--target", "127.0.0.1:1", "--port", "1", "--hex", "00"], "--target: failed to connect"),
+    ],
+)
+def test_bad_arguments_get_one_line(arguments: list[str], text: str) -> None:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_live(served: tuple[SoftSwitch, str], controller: Any, program: Programs) -> None:
+    await controller.arbitrate()
+    await controller.push(program("router"))
+    out: list[bytes] = []
+    served[0].attach(2, out.append)
+    for text in ENTRIES:
+        await controller.write(p4runtime.Update(type=1, entity=text_format.Parse(text, p4runtime.Entity())))  # type: ignore[arg-type]
+    async with grpc.aio.insecure_channel(served[1]) as channel:
+        call: Any = channel.unary_unary("/p4pmip.softswitch.Explain/Trace")
+        result = json.loads(await call(json.dumps({"port": 1, "hex": FRAME}).encode()))
+    assert result["outcome"] == {"port": 2, "hex": out[0].hex()}
+    assert callable(live(served[1]))
+
+
+def test_a_traced_packet_fares_like_any_other(program: Programs) -> None:
+    running = Running(load(program("features"), 511))
+    for code in range(27):
+        for value in (0, 1, 3, 0x1C):
+            frame = bytes([code, value, 1, 2, 4, 6, 8, 9])
+            plain: list[tuple[int, bytes]] = []
+            if code == 7:
+                continue  # a register changes between the two
+
+            def leave(port: int, data: bytes, into: list[tuple[int, bytes]] = plain) -> None:
+                into.append((port, data))
+
+            running.pipeline.process(1, frame, 0.0, leave)
+            recorder = Recorder(running.pipeline.program)
+            recorder.run(running.pipeline, 1, frame, 0.0)
+            assert recorder.outputs == plain
+            assert ("drop" in recorder.result()["outcome"]) == (not plain)
