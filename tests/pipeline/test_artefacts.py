@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from p4pmip.forwarding import program
+from p4pmip.forwarding import program as numbers
 from p4pmip.p4runtime.pipeline import Pipeline
 
 P4 = Path(__file__).parents[2] / "p4src"
@@ -20,19 +20,26 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_artefacts_are_those_of_the_sources() -> None:
-    manifest = json.loads((BUILD / "manifest.json").read_text())
-    sources = [P4 / "pmip.p4", *sorted((P4 / "include").glob("*.p4"))]
-    assert manifest["sources"] == {path.relative_to(P4).as_posix(): _digest(path) for path in sources}, "run make p4"
-    artefacts = [BUILD / "pmip.json", BUILD / "pmip.p4info.txtpb"]
-    assert manifest["artefacts"] == {path.relative_to(P4).as_posix(): _digest(path) for path in artefacts}
+PROGRAMS = [P4 / "pmip.p4", P4.parent / "bench" / "programs" / "router.p4"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_the_artefacts_are_those_of_the_sources(program: Path) -> None:
+    folder, build = program.parent, program.parent / "build"
+    manifest = json.loads((build / "manifest.json").read_text())
+    sources = [program, *sorted((folder / "include").glob("*.p4"))]
+    assert manifest["sources"] == {path.relative_to(folder).as_posix(): _digest(path) for path in sources}, "make p4"
+    artefacts = [build / f"{program.stem}.json", build / f"{program.stem}.p4info.txtpb"]
+    assert manifest["artefacts"] == {path.relative_to(folder).as_posix(): _digest(path) for path in artefacts}
     assert re.fullmatch(r"p4c-bm2-ss \d+(\.\d+)+", manifest["compiler"])
 
 
-def test_the_artefacts_name_no_place_outside_the_sources() -> None:
-    files = set(re.findall(r'"filename": "([^"]*)"', (BUILD / "pmip.json").read_text()))
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_the_artefacts_name_no_place_outside_the_sources(program: Path) -> None:
+    text = (program.parent / "build" / f"{program.stem}.json").read_text()
+    files = set(re.findall(r'"filename": "([^"]*)"', text))
     assert files
-    assert all((P4 / file).is_file() and not Path(file).is_absolute() for file in files)
+    assert all((program.parent / file).is_file() and not Path(file).is_absolute() for file in files)
 
 
 def test_the_packaged_pipeline_is_this_one() -> None:
@@ -44,14 +51,14 @@ def test_the_packaged_pipeline_is_this_one() -> None:
 @pytest.mark.parametrize("name", ["Direction", "Encapsulation", "DscpMode", "Reason"])
 def test_enumerations_have_the_numbers_of_the_program(name: str) -> None:
     known = Pipeline.packaged().schema.enumerations[name].names
-    for member in getattr(program, name):
+    for member in getattr(numbers, name):
         assert known[member.value] == member.name
 
 
 def test_every_reason_below_the_limit_is_a_punt() -> None:
     reasons = Pipeline.packaged().schema.enumerations["Reason"].names
     assert {value: name for value, name in reasons.items() if 0 < value < 16} == {
-        member.value: member.name for member in program.PuntReason
+        member.value: member.name for member in numbers.PuntReason
     }
 
 

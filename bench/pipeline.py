@@ -1,0 +1,264 @@
+"""What the full program costs on BMv2, beside the least that routes: `python bench/pipeline.py` (root).
+
+Several `simple_switch_grpc` in one network namespace, one with `programs/router.p4`, the others with `p4src/pmip.p4`
+and a role each, all between two veths of their own, take turns at every rate of a ladder. BMv2 collapses when it is
+flooded, so the best rate of each is compared with the best of the router, and the highest at which nothing was lost
+likewise. All frames that enter have one size.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+from p4pmip.forwarding.base import base_entries
+from p4pmip.forwarding.context import Context, Link, LinkRole, Neighbour, Realm, Route
+from p4pmip.forwarding.entry import Entry, Lpm
+from p4pmip.forwarding.session import entries
+from p4pmip.forwarding.update import Operation, Update
+from p4pmip.mobility.binding import AccessLink, Binding, Granularity, Gre, Phase, Role, Tunnel
+from p4pmip.p4runtime.pipeline import Pipeline
+from p4pmip.p4runtime.quirks import PROFILES
+from p4pmip.p4runtime.session import Session
+from p4pmip.p4runtime.target import Target
+from p4pmip.wire.checksum import internet_checksum
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = HERE / "programs" / "build"
+BMV2 = "simple_switch_grpc"
+BOUND = 0.5
+SESSIONS = 1000
+FRAME = 200
+"""Octets of every frame that enters."""
+RATES = (8_000, 12_000, 16_000, 20_000, 25_000, 30_000, 36_000, 43_000, 52_000, 62_000)
+SECONDS = 0.8
+LMA, MAG = IPv6Address("2001:db8:a::1"), IPv6Address("2001:db8:b::1")
+_IN, _OUT = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+_FROM, _TO = bytes.fromhex("020000000a01"), bytes.fromhex("020000000a02")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A program with entries for one direction, and the frame that goes there."""
+
+    name: str
+    pipeline: Pipeline
+    entries: tuple[Entry, ...]
+    frame: bytes
+
+
+def _ipv4(source: str, destination: str, length: int) -> bytes:
+    header = bytes.fromhex("4500") + length.to_bytes(2, "big") + bytes.fromhex("00004000ff110000")
+    header += ip_address(source).packed + ip_address(destination).packed
+    checked = header[:10] + internet_checksum(header).to_bytes(2, "big") + header[12:]
+    udp = bytes.fromhex("03e807d0") + (length - 20).to_bytes(2, "big") + bytes(2)
+    return (checked + udp).ljust(length, b"\0")
+
+
+def _ethernet(payload: bytes, ether_type: int = 0x0800) -> bytes:
+    return _IN + _FROM + ether_type.to_bytes(2, "big") + payload
+
+
+def _tunnelled(source: IPv6Address, destination: IPv6Address, key: int) -> bytes:
+    inner = _ipv4(*_PAIR, FRAME - 14 - 48)
+    outer = bytes.fromhex("60000000") + (len(inner) + 8).to_bytes(2, "big") + bytes.fromhex("2f40")
+    gre = bytes.fromhex("20000800") + key.to_bytes(4, "big")
+    return _ethernet(outer + source.packed + destination.packed + gre + inner, 0x86DD)
+
+
+_PAIR = ("10.0.0.7", "172.16.0.10")
+
+
+def _context(first: LinkRole, second: LinkRole, own: IPv6Address) -> Context:
+    """A switch with one link on each of ports 1 and 2."""
+    links = tuple(
+        Link(port, port, role, mac, realm="a" if role is LinkRole.SERVICE else None)
+        for port, role, mac in ((1, first, _IN), (2, second, _OUT))
+    )
+    realm = "a" if second is LinkRole.SERVICE else None
+    gateway = ip_address("172.16.0.1") if realm else ip_address("fe80::1")
+    everywhere = ip_network("0.0.0.0/0") if realm else ip_network("::/0")
+    return Context(
+        links,
+        (own,),
+        {"a": Realm(1)},
+        (Neighbour(2, gateway, _TO),),
+        (Route(everywhere, 2, gateway, realm),),
+    )
+
+
+def _bindings(role: Role) -> Iterable[Binding]:
+    for number in range(SESSIONS):
+        yield Binding(
+            role, b"mn", "a", number + 1, Phase.ACTIVE,
+            (IPv6Network((0x20010DB800F00000 + number << 64, 64)),), IPv4Interface((0x0A000000 + number, 16)), None,
+            Tunnel(LMA, MAG) if role is Role.LMA else Tunnel(MAG, LMA),
+            Gre.KEYED, Granularity.SESSION, 0x1000 + number, 0x2000 + number,
+            AccessLink(1, _FROM) if role is Role.MAG else None,
+        )  # fmt: skip
+
+
+def paths() -> list[Course]:
+    """The router first, then each direction of each role."""
+    ours = Pipeline.packaged()
+    router = Pipeline.load(PROGRAMS / "router.p4info.txtpb", PROGRAMS / "router.json")
+    routes = tuple(
+        Entry("route", (("dst", Lpm(0xAC100000 + (number << 8), 24)),), "set_nexthop", (("nexthop_id", 1),))
+        for number in range(SESSIONS)
+    )
+    l2 = (("port", 2), ("src", int.from_bytes(_OUT, "big")), ("dst", int.from_bytes(_TO, "big")))
+    plain = _ethernet(_ipv4(*_PAIR, FRAME - 14))
+    down = _ethernet(_ipv4("172.16.0.10", "10.0.0.7", FRAME - 14))
+    found = [Course("router", router, (*routes, Entry("nexthop", (("nexthop_id", 1),), "l2", l2)), plain)]
+    for name, role, context, frame in (
+        ("MAG uplink", Role.MAG, _context(LinkRole.ACCESS, LinkRole.TRANSPORT, MAG), plain),
+        ("LMA uplink", Role.LMA, _context(LinkRole.TRANSPORT, LinkRole.SERVICE, LMA), _tunnelled(MAG, LMA, 0x1007)),
+        ("LMA downlink", Role.LMA, _lma_downlink(), down),
+    ):
+        wanted = {entry.key: entry for entry in base_entries(context)}
+        for binding in _bindings(role):
+            wanted.update((entry.key, entry) for entry in entries(binding, context))
+        found.append(Course(name, ours, tuple(wanted.values()), frame))
+    return found
+
+
+def _lma_downlink() -> Context:
+    return Context(
+        (
+            Link(1, 1, LinkRole.SERVICE, _IN, realm="a"),
+            Link(2, 2, LinkRole.TRANSPORT, _OUT),
+        ),
+        (LMA,),
+        {"a": Realm(1)},
+        (Neighbour(2, IPv6Address("fe80::1"), _TO),),
+        (Route(ip_network("::/0"), 2, IPv6Address("fe80::1")),),
+    )
+
+
+async def _run(*words: str) -> str:
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise OSError(f"{' '.join(words)}: status {process.returncode}")
+    return output.decode()
+
+
+@asynccontextmanager
+async def _namespace(count: int) -> AsyncIterator[str]:
+    """A namespace with a pair of veths for each of two ports of each switch."""
+    name = f"p4pmip-bench-{os.getpid()}"
+    await _run("ip", "netns", "add", name)
+    try:
+        inside = ("ip", "netns", "exec", name)
+        await _run(*inside, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1", "net.ipv6.conf.all.disable_ipv6=1")
+        for switch in range(count):
+            for port in (1, 2):
+                ends = (f"s{switch}p{port}", f"h{switch}p{port}")
+                await _run(*inside, "ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
+                for end in ends:
+                    await _run(*inside, "ip", "link", "set", end, "up")
+        yield name
+    finally:
+        await _run("ip", "netns", "del", name)
+
+
+@asynccontextmanager
+async def _switch(namespace: str, number: int, folder: Path, path: Course) -> AsyncIterator[None]:
+    """A BMv2 that forwards for `path`."""
+    address = f"unix:{folder}/{number}.sock"
+    process = await asyncio.create_subprocess_exec(
+        "ip", "netns", "exec", namespace, BMV2, "--no-p4", "-i", f"1@s{number}p1", "-i", f"2@s{number}p2",
+        "--device-id", "1", "--", "--grpc-server-addr", address, "--cpu-port", "510",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        target = Target(address, 1, path.name, quirks=PROFILES["bmv2"])
+        async with await Session.open(target, path.pipeline) as session:
+            # In the order of the pipeline's references: what is pointed to first.
+            await session.writer.apply([[Update(Operation.INSERT, entry) for entry in path.entries]])
+            yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@dataclass(slots=True)
+class Best:
+    """The highest rates of one switch, in frames per second."""
+
+    best: float = 0.0
+    lossless: float = 0.0
+
+
+async def _ladder(namespace: str, found: list[Course]) -> list[Best]:
+    results = [Best() for _ in found]
+    for rate in RATES:
+        for number, (path, result) in enumerate(zip(found, results, strict=True)):
+            if rate > 2 * result.best > 0:
+                continue  # well beyond what it can
+            words = (f"h{number}p1", f"h{number}p2", str(rate), str(SECONDS), path.frame.hex())
+            output = await _run("ip", "netns", "exec", namespace, sys.executable, str(HERE / "blast.py"), *words)
+            sent, arrived, took = (float(word) for word in output.split())
+            result.best = max(result.best, arrived / took)
+            if arrived == sent:
+                result.lossless = max(result.lossless, arrived / took)
+    return results
+
+
+async def _measure() -> list[dict[str, Any]]:
+    found = paths()
+    with tempfile.TemporaryDirectory() as folder:
+        async with _namespace(len(found)) as namespace, AsyncExitStack() as switches:
+            for number, path in enumerate(found):
+                await switches.enter_async_context(_switch(namespace, number, Path(folder), path))
+            router, *ours = await _ladder(namespace, found)
+    rows = []
+    for path, result in zip(found[1:], ours, strict=True):
+        for what in ("best", "lossless"):
+            value, peer = getattr(result, what), getattr(router, what)
+            ratio = value / peer if peer else 0.0
+            rows.append(_row(f"BMv2: {path.name}, {FRAME} octets, {what} rate", value, peer, ratio))
+    return rows
+
+
+def _skipped(reason: str) -> list[dict[str, Any]]:
+    return [_row("BMv2: packets per second", None, None, None) | {"skipped": reason}]
+
+
+def _row(name: str, value: float | None, peer: float | None, ratio: float | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "unit": "packets/s",
+        "peer": "two-table IPv4 router",
+        "peer_value": peer,
+        "ratio": ratio,
+        "bound": BOUND,
+        "ok": None if ratio is None else ratio >= BOUND,
+        "skipped": None,
+    }
+
+
+def measure() -> list[dict[str, Any]]:
+    """The figures, one row each; a row that says why where they cannot be taken."""
+    if shutil.which(BMV2) is None:
+        return _skipped(f"{BMV2} is not on PATH")
+    if os.geteuid() != 0:
+        return _skipped("needs root, for a network namespace")
+    return asyncio.run(_measure())
+
+
+if __name__ == "__main__":
+    for row in measure():
+        if row["skipped"]:
+            print(f"{row['name']}: {row['skipped']}")
+        else:
+            print(f"{row['name']}: {row['value']:,.0f} beside {row['peer_value']:,.0f}, ratio {row['ratio']:.2f}")
