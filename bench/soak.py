@@ -4,7 +4,7 @@
 
 Starts `p4pmip switch` with packets over gRPC and the router of tests/softswitch/programs. Numbered packets go in as
 fast as they come out again; each must come out in order and as one of the two entries says that are written in turn.
-Other entries come and go all the time. The forwarding process's memory after the first tenth is compared with the end's.
+Other entries come and go all the time. The memory of the forwarding process must not grow after the first tenth.
 """
 
 import argparse
