@@ -94,9 +94,7 @@ class Anchor:
         source = mag if isinstance(mag, Endpoint) else Endpoint(MAGS[mag])
         destination = destination or Endpoint(LMA)
         if octets is None:
-            octets = (
-                encode(message, source.address, destination.address) if source.port is None else encode(message)
-            )
+            octets = encode(message, source.address, destination.address) if source.port is None else encode(message)
         self.engine.receive(octets, source, destination, self.now, self.utc)
         return self.settle()
 
@@ -122,11 +120,10 @@ class Anchor:
             details["extra"] = (*details.get("extra", ()), o.AlternateCareOfAddress(care_of))
         message = BindingUpdate(self.sequence, flags, lifetime, options(**details))
         answers = self.send(message, mag, destination)
-        assert len(answers) <= 1
-        if not answers:
-            return None
-        assert isinstance(answers[0], BindingAcknowledgement)
-        return answers[0]
+        mine = [one for one in answers if isinstance(one, BindingAcknowledgement)]
+        mine = [one for one in mine if one.sequence == self.sequence] or mine
+        assert len(mine) <= 1
+        return mine[0] if mine else None
 
     def settle(self) -> list[Message]:
         """Carry out effects until there are none; answers the messages."""

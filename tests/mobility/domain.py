@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from random import Random
 
-from p4pmip.mobility.binding import AccessLink, Gre, IPAddress
+from p4pmip.mobility.binding import AccessLink, IPAddress
 from p4pmip.mobility.config import Directory, GrePolicy, LmaConfig, MagConfig, Peer, Profile, Realm
 from p4pmip.mobility.dialects import Dialect
 from p4pmip.mobility.effects import Advertise, Alarm, Effect, Install, Journal, Received, Send, Withdraw
@@ -238,5 +238,3 @@ def domain_of(
     changes = {"realms": realms(mag_policy or lma_policy), **(mag or {})}
     peer = Peer(LMA, dialect=mag_dialect or dialect)
     return Domain(anchor, *(mag_config(address, peer, **changes) for address in MAGS[:2]), seed=seed)
-
-

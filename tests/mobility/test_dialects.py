@@ -104,9 +104,7 @@ def test_lma_table_over_its_whole_product() -> None:
         Dialect, Kind, Gre, Gre, Gre, (False, True), (False, True)
     ):
         decision = lma_decision(dialect, kind, option, held, wanted, required, supported)
-        expected = expected_lma(
-            dialect, kind.value, OPTION[option], held.value, wanted.value, required, supported
-        )
+        expected = expected_lma(dialect, kind.value, OPTION[option], held.value, wanted.value, required, supported)
         got = VERDICT[decision.verdict]
         if not decision.refused:
             got += f" {OPTION[decision.option]} {decision.becomes.value}"
