@@ -29,6 +29,7 @@ REALM = Realm(
 REALM_B = Realm("operator-b", ipv4_pool=IPv4Network("10.1.0.0/16"), prefix_pool=IPv6Network("2001:db8:b000::/40"))
 DIRECTORY = Directory(domains={b"a.example": Profile("operator-a"), b"b.example": Profile("operator-b")})
 MN = b"mn-1@a.example"
+WANTED = GrePolicy()
 
 
 def lma_config(**changes: object) -> LmaConfig:
@@ -225,7 +226,7 @@ def realms(policy: GrePolicy, **changes: object) -> dict[str, Realm]:
 
 def domain_of(
     dialect: Dialect,
-    lma_policy: GrePolicy = GrePolicy(),
+    lma_policy: GrePolicy = WANTED,
     mag_policy: GrePolicy | None = None,
     *,
     mag_dialect: Dialect | None = None,
