@@ -7,6 +7,9 @@
 Used by the lab and the scenarios, and by plain Mininet:
 
     sudo mn --custom mininet/figure1.py --topo figure1 --switch pmip --controller none
+    mininet> mn1 udhcpc -i mn1-eth0 -f -q -n -s mininet/dhcp-script
+    mininet> mn1 ping 10.1.0.2
+    mininet> py net['air'].move('mn1', 'mag2')
 
 Only Mininet and the standard library are imported: the switches and nodes are processes of the checkout's `p4pmip`.
 Every switch has a namespace of its own, in which its P4Runtime server and the node that controls it live too; nodes
@@ -416,7 +419,7 @@ class Lan(Switch):
             run(self, f"[ -e /sys/class/net/{bridge} ] || ip link add {bridge} type bridge")
             run(self, f"sysctl -qw net.ipv6.conf.{bridge}.disable_ipv6=1")
             run(self, f"ip link set {interface} master {bridge} up && ip link set {bridge} up")
-        for mobile_node, mag in self.at.items():
+        for mobile_node, mag in list(self.at.items()):
             self.move(mobile_node, mag)
 
     def move(self, mobile_node: str, mag: str | None) -> None:
