@@ -260,7 +260,7 @@ def main() -> int:
     if missing:
         print(f"The lab needs {', '.join(missing)}.", file=sys.stderr)
         return 1
-    setLogLevel("warning")
+    setLogLevel("output")  # what commands print is below warnings
     settings = figure1.Settings(target=arguments.target, at=dict.fromkeys(figure1.MOBILE_NODES, "mag1"))
     try:
         with Lab(settings) as lab:
