@@ -16,13 +16,11 @@
 #include "include/checksum.p4"
 #include "include/port.p4"
 #include "include/trap.p4"
-#include "include/user.p4"
 #include "include/tunnel_rx.p4"
 #include "include/ecn.p4"
 #include "include/session.p4"
 #include "include/tunnel_tx.p4"
 #include "include/route.p4"
-#include "include/acl.p4"
 #include "include/packetio.p4"
 
 control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
@@ -30,112 +28,94 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     Port() port;
     Trap() trap;
     TunnelTermination() tunnel_termination;
-    UserPacket() user_packet;
     TunnelSession() tunnel_session;
     EcnDecapsulation() ecn_decapsulation;
     Source() source;
     Routable() routable;
     Destination() destination;
     Session() session;
-    TunnelStart() tunnel_start;
     Route() route;
-    Acl() acl;
     Verdict() verdict;
 
-    /* The one decrement at this router (RFC 2784 §3.1 asks for it after a tunnel too). */
+    /* The one decrement at this router (RFC 2784 §3.1 asks for it after a tunnel too), and the new Ethernet header. */
     @hidden
-    action count_hop_v6(inout bit<8> hop_limit) {
-        hop_limit = hop_limit - 1;
+    action leave_v6() {
+        hdr.ipv6.hop_limit = hdr.ipv6.hop_limit - 1;
+        hdr.ethernet.setInvalid();
+        hdr.vlan.setInvalid();
     }
 
     @hidden
-    action count_hop_v4(inout bit<8> ttl) {
-        ttl = ttl - 1;
-        meta.update_user_checksum = 1;
+    action leave_v4() {
+        hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
+        hdr.ethernet.setInvalid();
+        hdr.vlan.setInvalid();
+    }
+
+    @hidden
+    action leave_as_it_is() {
+        hdr.ethernet.setInvalid();
+        hdr.vlan.setInvalid();
     }
 
     apply {
-        // Until something says otherwise: port 0 is a real port.
-        mark_to_drop(standard_metadata);
-
-        if (hdr.packet_out.isValid() && hdr.packet_out.submit_to_ingress == 0) {
-            standard_metadata.egress_spec = hdr.packet_out.egress_port;
-            hdr.packet_out.setInvalid();
-            exit;
-        }
+        // A packet that is forwarded has its egress port from `nexthop`; any other one meets the verdict.
         if (hdr.packet_out.isValid()) {
-            from_controller.apply(hdr, meta);
+            if (hdr.packet_out.submit_to_ingress == 0) {
+                standard_metadata.egress_spec = hdr.packet_out.egress_port;
+                hdr.packet_out.setInvalid();
+                exit;
+            }
+            from_controller.apply(hdr, meta, standard_metadata);
         }
-
-        port.apply(hdr, meta);
+        port.apply(hdr, meta, standard_metadata);
         if (meta.reason == Reason.NONE) {
             trap.apply(hdr, meta, standard_metadata);
         }
-        if (meta.reason == Reason.NONE && meta.is_local == 1 && meta.injected == 0) {
-            if (meta.encapsulation == Encapsulation.NONE) {
-                meta.reason = Reason.LOCAL;
-            } else {
-                tunnel_termination.apply(hdr, meta, standard_metadata);
-                meta.terminated = 1;
-            }
-        }
         if (meta.reason == Reason.NONE) {
-            user_packet.apply(hdr, meta);
-            meta.tx_ether_type = meta.user.ether_type;
-            meta.mtu = 0xffff;
-            if (meta.terminated == 1) {
-                tunnel_session.apply(hdr, meta);
-                if (meta.reason == Reason.NONE) {
-                    ecn_decapsulation.apply(hdr, meta);
+            if (meta.role == Role.ACCESS && meta.is_local == 0) {
+                source.apply(hdr, meta);
+            } else if (meta.is_local == 1 && meta.injected == 0) {
+                if (meta.encapsulation == Encapsulation.NONE) {
+                    meta.reason = Reason.LOCAL;
+                } else if (meta.role != Role.TRANSPORT) {
+                    meta.reason = Reason.UNTRUSTED_TUNNEL;
+                } else {
+                    tunnel_termination.apply(hdr, meta, standard_metadata);
+                    if (meta.reason == Reason.NONE) {
+                        meta.terminated = 1;
+                        tunnel_session.apply(hdr, meta);
+                        if (meta.reason == Reason.NONE) {
+                            ecn_decapsulation.apply(hdr, meta);
+                        }
+                    }
                 }
-                if (meta.direction == Direction.DOWNLINK) {
-                    meta.in_session = 1;
-                }
-            } else if (meta.role == Role.ACCESS) {
-                source.apply(meta, hdr);
             }
         }
         if (meta.reason == Reason.NONE && meta.injected == 0) {
-            routable.apply(meta, hdr);
-            if (meta.reason == Reason.NONE && (meta.role == Role.SERVICE || meta.direction == Direction.UPLINK && meta.terminated == 1)) {
-                destination.apply(meta);
-            }
-        }
-        if (meta.reason == Reason.NONE) {
-            meta.tx_vrf = meta.vrf;
-            meta.tx_dst_v6 = meta.user.dst_v6;
-            meta.tx_dst_v4 = meta.user.dst_v4;
-            if (meta.in_session == 1) {
-                session.apply(meta);
-                if (meta.encapsulate == 1) {
-                    tunnel_start.apply(hdr, meta);
+            routable.apply(hdr, meta);
+            if (meta.reason == Reason.NONE && meta.in_session == 0) {
+                if (meta.direction == Direction.DOWNLINK) {
+                    meta.in_session = 1;
+                } else if (meta.role == Role.SERVICE || meta.direction == Direction.UPLINK) {
+                    destination.apply(hdr, meta);
                 }
             }
+        }
+        if (meta.reason == Reason.NONE && meta.in_session == 1) {
+            session.apply(hdr, meta);
         }
         if (meta.reason == Reason.NONE) {
             route.apply(hdr, meta, standard_metadata);
         }
-        if (meta.reason == Reason.NONE) {
-            acl.apply(meta, standard_metadata);
-        }
-        if (meta.reason == Reason.NONE) {
-            hdr.ethernet.setInvalid();
-            hdr.vlan.setInvalid();
-            if (meta.injected == 0) {
-                if (meta.terminated == 1) {
-                    if (hdr.inner_ipv6.isValid()) {
-                        count_hop_v6(hdr.inner_ipv6.hop_limit);
-                    } else {
-                        count_hop_v4(hdr.inner_ipv4.ttl);
-                    }
-                } else if (hdr.ipv6.isValid()) {
-                    count_hop_v6(hdr.ipv6.hop_limit);
-                } else if (hdr.ipv4.isValid()) {
-                    count_hop_v4(hdr.ipv4.ttl);
-                }
-            }
-        } else {
+        if (meta.reason != Reason.NONE) {
             verdict.apply(hdr, meta, standard_metadata);
+        } else if (meta.injected == 1) {
+            leave_as_it_is();
+        } else if (hdr.ipv6.isValid()) {
+            leave_v6();
+        } else {
+            leave_v4();
         }
     }
 }

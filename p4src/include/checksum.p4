@@ -48,11 +48,9 @@ control ChecksumUpdate(inout headers_t hdr, inout metadata_t meta) {
               hdr.tx_ipv4.identification, hdr.tx_ipv4.reserved, hdr.tx_ipv4.df, hdr.tx_ipv4.mf,
               hdr.tx_ipv4.fragment_offset, hdr.tx_ipv4.ttl, hdr.tx_ipv4.protocol, hdr.tx_ipv4.src, hdr.tx_ipv4.dst },
             hdr.tx_ipv4.checksum, HashAlgorithm.csum16);
-        // Slot 1 when it is the user's packet, else slot 2; the other one is left as it came.
-        update_checksum(meta.update_user_checksum == 1 && hdr.ipv4.isValid(),
-            { IPV4_FIELDS(hdr.ipv4, hdr.ipv4_options) }, hdr.ipv4.checksum, HashAlgorithm.csum16);
-        update_checksum(meta.update_user_checksum == 1 && meta.terminated == 1 && hdr.inner_ipv4.isValid(),
-            { IPV4_FIELDS(hdr.inner_ipv4, hdr.inner_ipv4_options) }, hdr.inner_ipv4.checksum, HashAlgorithm.csum16);
+        // The user's, whose hop limit or congestion mark may have changed.
+        update_checksum(hdr.ipv4.isValid(), { IPV4_FIELDS(hdr.ipv4, hdr.ipv4_options) },
+                        hdr.ipv4.checksum, HashAlgorithm.csum16);
     }
 }
 

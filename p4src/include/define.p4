@@ -13,7 +13,6 @@ const bit<16> TYPE_IPV6 = 0x86dd;
 
 const bit<8> PROTO_ICMP = 1;
 const bit<8> PROTO_IPV4 = 4;
-const bit<8> PROTO_TCP = 6;
 const bit<8> PROTO_UDP = 17;
 const bit<8> PROTO_IPV6 = 41;
 const bit<8> PROTO_FRAGMENT = 44;
@@ -40,6 +39,17 @@ enum bit<2> Role {
     ACCESS = 1,    // mobile nodes
     TRANSPORT = 2, // between MAG and LMA
     SERVICE = 3    // an operator's network behind the LMA
+}
+
+/* What could be for the controller, by its protocol alone. */
+enum bit<3> Kind {
+    NONE = 0,
+    ARP = 1,
+    NEIGHBOR_DISCOVERY = 2,
+    ROUTER_SOLICITATION = 3,
+    DHCP = 4,
+    ICMP = 5,
+    SIGNALLING = 6
 }
 
 /* As seen from the mobile node. */
@@ -87,7 +97,6 @@ enum bit<8> Reason {
     TOO_BIG = 8,              // for the tunnel or the link; aux is the MTU that would fit
     UNKNOWN_SOURCE = 9,       // no session for this link, MAC and source address: spoofed, or not attached yet
     UNRESOLVED = 10,          // on-link destination whose neighbour is not known yet
-    ACL_PUNT = 11,
     // dropped
     METER = 16,               // would go to the controller, but beyond the rate of its kind and link
     PORT = 17,                // no role for this port and VLAN
@@ -113,8 +122,7 @@ enum bit<8> Reason {
     NO_BINDING = 37,          // home address or prefix without a binding
     NO_TUNNEL = 38,
     NO_ROUTE = 39,
-    NO_NEXTHOP = 40,
-    ACL_DROP = 41
+    NO_NEXTHOP = 40
 }
 const bit<8> REASON_DROP = 16;
 

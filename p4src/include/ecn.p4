@@ -15,14 +15,14 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     @id(0x01000031)
     action set_ecn(@id(1) bit<2> ecn) {
-        meta.user.ecn = ecn;
+        meta.ecn = ecn;
     }
 
     /* All 16 rows, so that each has its counter: some are worth an alarm. */
     @id(0x02000006)
     table ecn_decap {
         key = {
-            meta.user.ecn: exact @id(1) @name("inner");
+            meta.ecn: exact @id(1) @name("inner");
             meta.outer_ecn: exact @id(2) @name("outer");
         }
         actions = {
@@ -53,16 +53,16 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        ecn_decap.apply();
         if (meta.rx_dscp_mode == DscpMode.UNIFORM) {
-            meta.user.dscp = meta.outer_dscp;
+            meta.dscp = meta.outer_dscp;
         }
-        if (hdr.inner_ipv6.isValid()) {
-            hdr.inner_ipv6.dscp = meta.user.dscp;
-            hdr.inner_ipv6.ecn = meta.user.ecn;
+        ecn_decap.apply();
+        if (hdr.ipv6.isValid()) {
+            hdr.ipv6.dscp = meta.dscp;
+            hdr.ipv6.ecn = meta.ecn;
         } else {
-            hdr.inner_ipv4.dscp = meta.user.dscp;
-            hdr.inner_ipv4.ecn = meta.user.ecn;
+            hdr.ipv4.dscp = meta.dscp;
+            hdr.ipv4.ecn = meta.ecn;
         }
     }
 }

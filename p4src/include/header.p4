@@ -1,7 +1,7 @@
 /*
  * Headers in three slots. Slot 1 is what arrived; slot 2 (inner_*) is what it carries, if it looks like a tunnel; slot 3
- * (tx_*) is what is put in front and is never extracted. Terminating a tunnel makes slot 1 invalid, entering one makes
- * slot 3 valid: nothing is copied.
+ * (tx_*) is what is put in front and is never extracted. Terminating a tunnel moves slot 2 into slot 1, which therefore
+ * always has the user's packet; entering one makes slot 3 valid.
  */
 
 #ifndef HEADER_P4
@@ -136,12 +136,6 @@ header gre_sequence_t {
     bit<32> number;
 }
 
-/* Looked at, not extracted: it stays payload. */
-struct ports_t {
-    bit<16> src;
-    bit<16> dst;
-}
-
 struct headers_t {
     packet_in_t packet_in;
     packet_out_t packet_out;
@@ -175,27 +169,10 @@ struct headers_t {
     ipv6_t inner_ipv6;
 }
 
-/* The packet that is being served: slot 2 once a tunnel has been terminated, else slot 1. */
-struct user_t {
-    ipv6_address_t src_v6;
-    ipv6_address_t dst_v6;
-    ipv4_address_t src_v4;
-    ipv4_address_t dst_v4;
-    bit<16> ether_type;
-    bit<8> protocol;
-    bit<6> dscp;
-    bit<2> ecn;
-    bit<8> hop_limit;
-    bit<16> length; // of the whole IP packet
-    bit<16> src_port;
-    bit<16> dst_port;
-}
-
+/* BMv2 clears every field for every packet: there are no more than are needed. */
 struct metadata_t {
     Reason reason;
-    bit<32> aux;
     // where it came from
-    bit<9> port;
     bit<12> vlan_id;
     Role role;
     vrf_t vrf;
@@ -203,50 +180,44 @@ struct metadata_t {
     @field_list(0)
     bit<1> own;      // made by this switch or its controller; survives recirculation
     bit<1> injected; // by the controller into a session
-    bit<16> ether_type;
-    // slot 1
-    bit<8> protocol; // after one destination options header
-    bit<8> icmp_type;
-    bit<16> udp_port;
+    // what it looks like
+    Kind kind;
     bit<1> fragment;
     bit<1> is_local;
-    bit<32> link_header; // octets before slot 1
-    bit<16> tunnel_header; // octets between the start of slot 1 and the start of slot 2
     Encapsulation encapsulation;
-    // tunnel received
-    bit<1> terminated;
-    bit<6> outer_dscp;
-    bit<2> outer_ecn;
-    DscpMode rx_dscp_mode;
-    peer_t peer_id;
     bit<1> key_valid;
     bit<32> key;
+    bit<16> tunnel_header; // octets between the IP header and what it carries
+    // tunnel received
+    bit<1> terminated;
+    peer_t peer_id;
+    DscpMode rx_dscp_mode;
+    bit<2> outer_ecn;
+    bit<6> outer_dscp;
+    bit<16> room; // for the inner packet
     bit<1> unchecked;
     ipv6_address_t mn_v6; // the mobile node's end of the inner packet
     ipv4_address_t mn_v4;
-    // session
-    user_t user;
+    // the user's packet
+    bit<16> ether_type;
+    bit<16> length; // of the whole IP packet
+    bit<6> dscp;
+    bit<2> ecn;
     session_t session_id;
     Direction direction;
     bit<1> in_session;
-    // tunnel sent
+    // where it goes
     bit<1> encapsulate;
     tunnel_t tunnel_id;
     bit<1> tx_key_valid;
-    bit<32> tx_key;
     bit<16> tx_key_length;
-    bit<8> tx_protocol; // of the user packet, as next header
     bit<16> overhead;
-    // route
-    bit<16> tx_ether_type;
-    vrf_t tx_vrf;
     ipv4_address_t tx_dst_v4;
     ipv6_address_t tx_dst_v6;
     nexthop_t nexthop_id;
-    bit<16> mtu;
+    bit<16> mtu; // of tunnel and link; 0: none yet
     bit<1> to_self;
     bit<1> recirculate;
-    bit<1> update_user_checksum;
 }
 
 #endif

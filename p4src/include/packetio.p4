@@ -6,7 +6,7 @@
 #include "header.p4"
 
 /* A packet from the controller that does not simply leave. */
-control FromController(inout headers_t hdr, inout metadata_t meta) {
+control FromController(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     apply {
         if (hdr.packet_out.session_id != 0) {
             meta.injected = 1;
@@ -17,6 +17,7 @@ control FromController(inout headers_t hdr, inout metadata_t meta) {
         } else if (hdr.packet_out.egress_port == CPU_PORT) {
             meta.own = 1;
         }
+        standard_metadata.ingress_port = hdr.packet_out.egress_port;
         hdr.packet_out.setInvalid();
     }
 }
@@ -36,11 +37,11 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
     @hidden
     action punt() {
         hdr.packet_in.setValid();
-        hdr.packet_in.ingress_port = meta.port;
+        hdr.packet_in.ingress_port = standard_metadata.ingress_port;
         hdr.packet_in.pad = 0;
         hdr.packet_in.reason = meta.reason;
         hdr.packet_in.session_id = meta.session_id;
-        hdr.packet_in.aux = meta.aux;
+        hdr.packet_in.aux = meta.reason == Reason.TOO_BIG ? (bit<32>)(meta.mtu |-| meta.overhead) : (bit<32>)meta.link_id;
         hdr.tx_ethernet.setInvalid();
         hdr.tx_vlan.setInvalid();
         hdr.tx_ipv4.setInvalid();

@@ -18,7 +18,6 @@ parser PacketParser(packet_in packet,
                     inout metadata_t meta,
                     inout standard_metadata_t standard_metadata) {
     state start {
-        meta.port = standard_metadata.ingress_port;
         transition select(meta.own, standard_metadata.ingress_port) {
             (0, CPU_PORT): from_controller;
             default: ethernet;
@@ -27,19 +26,16 @@ parser PacketParser(packet_in packet,
 
     state from_controller {
         packet.extract(hdr.packet_out);
-        meta.port = hdr.packet_out.egress_port;
-        meta.link_header = 6;
         transition ethernet;
     }
 
     state ethernet {
         packet.extract(hdr.ethernet);
-        meta.ether_type = hdr.ethernet.ether_type;
-        meta.link_header = meta.link_header + 14;
         transition select(hdr.ethernet.ether_type) {
-            TYPE_VLAN: vlan;
             TYPE_IPV4: ipv4;
             TYPE_IPV6: ipv6;
+            TYPE_VLAN: vlan;
+            TYPE_ARP: arp;
             default: accept;
         }
     }
@@ -47,113 +43,142 @@ parser PacketParser(packet_in packet,
     state vlan {
         packet.extract(hdr.vlan);
         meta.vlan_id = hdr.vlan.vlan_id;
-        meta.ether_type = hdr.vlan.ether_type;
-        meta.link_header = meta.link_header + 4;
         transition select(hdr.vlan.ether_type) {
             TYPE_IPV4: ipv4;
             TYPE_IPV6: ipv6;
+            TYPE_ARP: arp;
             default: accept;
         }
+    }
+
+    state arp {
+        meta.kind = Kind.ARP;
+        transition accept;
     }
 
     // Slot 1
 
     state ipv4 {
         packet.extract(hdr.ipv4);
-        verify(hdr.ipv4.version == 4 && hdr.ipv4.ihl >= 5, error.IPHeader);
-        meta.protocol = hdr.ipv4.protocol;
-        meta.tunnel_header = 20;
-        transition select(hdr.ipv4.ihl) {
-            5: ipv4_payload;
-            default: ipv4_options;
+        transition select(hdr.ipv4.version, hdr.ipv4.ihl) {
+            (4, 5): ipv4_payload;
+            (4, 0 .. 4): ipv4_malformed;
+            (4, _): ipv4_options;
+            default: ipv4_malformed;
         }
+    }
+
+    state ipv4_malformed {
+        verify(false, error.IPHeader);
+        transition accept;
     }
 
     state ipv4_options {
         packet.extract(hdr.ipv4_options, ((bit<32>)hdr.ipv4.ihl - 5) << 5);
-        meta.tunnel_header = (bit<16>)hdr.ipv4.ihl << 2;
         transition ipv4_payload;
     }
 
     state ipv4_payload {
         transition select(hdr.ipv4.mf, hdr.ipv4.fragment_offset, hdr.ipv4.protocol) {
+            (0, 0, PROTO_UDP): udp_v4;
+            (0, 0, PROTO_GRE): gre;
             (0, 0, PROTO_IPV4): ip_in_ip_v4;
             (0, 0, PROTO_IPV6): ip_in_ip_v6;
-            (0, 0, PROTO_GRE): gre;
-            (0, 0, PROTO_UDP): udp_v4;
-            (1, 0, PROTO_UDP): udp;
-            (_, 0, PROTO_TCP): ports;
-            (_, 0, PROTO_ICMP): icmp;
-            default: accept;
+            (0, 0, PROTO_ICMP): icmp;
+            (0, 0, _): accept;
+            default: fragment;
         }
     }
 
     state ipv6 {
         packet.extract(hdr.ipv6);
-        verify(hdr.ipv6.version == 6, error.IPHeader);
-        meta.protocol = hdr.ipv6.next_header;
-        meta.tunnel_header = 40;
-        transition select(hdr.ipv6.next_header) {
-            PROTO_DESTINATION_OPTIONS: destination_options;
-            default: ipv6_payload;
+        transition select(hdr.ipv6.version, hdr.ipv6.next_header) {
+            (6, PROTO_DESTINATION_OPTIONS): destination_options;
+            (6, PROTO_UDP): udp_v6;
+            (6, PROTO_GRE): gre;
+            (6, PROTO_IPV4): ip_in_ip_v4;
+            (6, PROTO_IPV6): ip_in_ip_v6;
+            (6, PROTO_ICMPV6): icmpv6;
+            (6, PROTO_MOBILITY): signalling;
+            (6, PROTO_FRAGMENT): fragment;
+            (6, _): accept;
+            default: ipv6_malformed;
         }
+    }
+
+    state ipv6_malformed {
+        verify(false, error.IPHeader);
+        transition accept;
     }
 
     state destination_options {
         bit<32> length = (bit<32>)packet.lookahead<bit<16>>()[7:0];
         packet.extract(hdr.destination_options, (length << 6) + 48);
-        meta.protocol = hdr.destination_options.next_header;
-        meta.tunnel_header = 48 + ((bit<16>)hdr.destination_options.length << 3);
-        transition ipv6_payload;
-    }
-
-    state ipv6_payload {
-        transition select(meta.protocol) {
+        transition select(hdr.destination_options.next_header) {
+            PROTO_GRE: gre;
             PROTO_IPV4: ip_in_ip_v4;
             PROTO_IPV6: ip_in_ip_v6;
-            PROTO_GRE: gre;
-            PROTO_UDP: udp;
-            PROTO_TCP: ports;
-            PROTO_ICMPV6: icmp;
+            PROTO_MOBILITY: signalling;
             PROTO_FRAGMENT: fragment;
             default: accept;
         }
     }
 
     state fragment {
-        meta.fragment = 1; // IPv6; IPv4 tells by its fields
+        meta.fragment = 1;
         transition accept;
     }
 
-    state ports {
-        ports_t pair = packet.lookahead<ports_t>();
-        meta.user.src_port = pair.src;
-        meta.user.dst_port = pair.dst;
-        transition accept;
+    // Ports and types are looked at, not extracted: they stay payload.
+
+    state udp_v4 {
+        transition select(packet.lookahead<bit<32>>()[15:0]) {
+            PORT_SIGNALLING: signalling;
+            PORT_TUNNEL: udp_tunnel;
+            PORT_DHCP_SERVER: dhcp;
+            default: accept;
+        }
+    }
+
+    state udp_v6 {
+        transition select(packet.lookahead<bit<32>>()[15:0]) {
+            PORT_DHCPV6_SERVER: dhcp;
+            default: accept;
+        }
+    }
+
+    state icmpv6 {
+        transition select(packet.lookahead<bit<8>>()) {
+            ICMPV6_ROUTER_SOLICITATION: router_solicitation;
+            ICMPV6_NEIGHBOR_SOLICITATION: neighbor_discovery;
+            ICMPV6_NEIGHBOR_ADVERTISEMENT: neighbor_discovery;
+            default: icmp;
+        }
     }
 
     state icmp {
-        meta.icmp_type = packet.lookahead<bit<8>>();
+        meta.kind = Kind.ICMP;
         transition accept;
     }
 
-    state udp {
-        ports_t pair = packet.lookahead<ports_t>();
-        meta.user.src_port = pair.src;
-        meta.user.dst_port = pair.dst;
-        meta.udp_port = pair.dst;
+    state router_solicitation {
+        meta.kind = Kind.ROUTER_SOLICITATION;
         transition accept;
     }
 
-    state udp_v4 {
-        ports_t pair = packet.lookahead<ports_t>();
-        meta.user.src_port = pair.src;
-        meta.user.dst_port = pair.dst;
-        meta.udp_port = pair.dst;
-        transition select(pair.dst) {
-            PORT_TUNNEL: udp_tunnel;
-            default: accept;
-        }
+    state neighbor_discovery {
+        meta.kind = Kind.NEIGHBOR_DISCOVERY;
+        transition accept;
+    }
+
+    state dhcp {
+        meta.kind = Kind.DHCP;
+        transition accept;
+    }
+
+    state signalling {
+        meta.kind = Kind.SIGNALLING;
+        transition accept;
     }
 
     // What a tunnel puts between slot 1 and slot 2
@@ -171,7 +196,7 @@ parser PacketParser(packet_in packet,
     state udp_tunnel {
         packet.extract(hdr.udp);
         meta.encapsulation = Encapsulation.UDP;
-        meta.tunnel_header = meta.tunnel_header + 8;
+        meta.tunnel_header = 8;
         // The TLV header begins with 0, an IP header with its version (RFC 5845 §7).
         transition select(packet.lookahead<bit<4>>()) {
             0: tlv;
@@ -259,34 +284,30 @@ parser PacketParser(packet_in packet,
 
     state inner_ipv4 {
         packet.extract(hdr.inner_ipv4);
-        verify(hdr.inner_ipv4.version == 4 && hdr.inner_ipv4.ihl >= 5, error.InnerIPHeader);
-        transition select(hdr.inner_ipv4.ihl) {
-            5: inner_ipv4_payload;
-            default: inner_ipv4_options;
+        transition select(hdr.inner_ipv4.version, hdr.inner_ipv4.ihl) {
+            (4, 5): accept;
+            (4, 0 .. 4): inner_malformed;
+            (4, _): inner_ipv4_options;
+            default: inner_malformed;
         }
     }
 
     state inner_ipv4_options {
         packet.extract(hdr.inner_ipv4_options, ((bit<32>)hdr.inner_ipv4.ihl - 5) << 5);
-        transition inner_ipv4_payload;
-    }
-
-    state inner_ipv4_payload {
-        transition select(hdr.inner_ipv4.fragment_offset, hdr.inner_ipv4.protocol) {
-            (0, PROTO_TCP): ports;
-            (0, PROTO_UDP): ports;
-            default: accept;
-        }
+        transition accept;
     }
 
     state inner_ipv6 {
         packet.extract(hdr.inner_ipv6);
-        verify(hdr.inner_ipv6.version == 6, error.InnerIPHeader);
-        transition select(hdr.inner_ipv6.next_header) {
-            PROTO_TCP: ports;
-            PROTO_UDP: ports;
-            default: accept;
+        transition select(hdr.inner_ipv6.version) {
+            6: accept;
+            default: inner_malformed;
         }
+    }
+
+    state inner_malformed {
+        verify(false, error.InnerIPHeader);
+        transition accept;
     }
 }
 

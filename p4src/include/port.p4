@@ -11,7 +11,7 @@ action stop(inout metadata_t meta, @id(1) Reason reason) {
     meta.reason = reason;
 }
 
-control Port(in headers_t hdr, inout metadata_t meta) {
+control Port(in headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
     @id(0x13000001)
     direct_counter(CounterType.packets_and_bytes) port_vlan_counter;
 
@@ -39,7 +39,7 @@ control Port(in headers_t hdr, inout metadata_t meta) {
     @id(0x02000001)
     table port_vlan {
         key = {
-            meta.port: exact @id(1) @name("port");
+            standard_metadata.ingress_port: exact @id(1) @name("port");
             meta.vlan_id: exact @id(2) @name("vlan_id"); // 0: untagged
         }
         actions = {
@@ -74,15 +74,12 @@ control Port(in headers_t hdr, inout metadata_t meta) {
     apply {
         if (meta.own == 1) {
             meta.role = Role.TRANSPORT;
-            meta.vrf = VRF_TRANSPORT;
-        } else {
-            port_vlan.apply();
+        } else if (port_vlan.apply().hit) {
             // Group addresses are sorted out by what they carry.
-            if (meta.reason == Reason.NONE && hdr.ethernet.dst[40:40] == 0) {
+            if (hdr.ethernet.dst[40:40] == 0) {
                 my_station.apply();
             }
         }
-        meta.aux = (bit<32>)meta.link_id;
     }
 }
 

@@ -26,7 +26,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     @id(0x02000014)
     table route_v6 {
         key = {
-            meta.tx_vrf: exact @id(1) @name("vrf");
+            meta.vrf: exact @id(1) @name("vrf");
             meta.tx_dst_v6: lpm @id(2) @name("dst") @format(IPV6_ADDRESS);
         }
         actions = {
@@ -45,7 +45,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     @id(0x02000015)
     table route_v4 {
         key = {
-            meta.tx_vrf: exact @id(1) @name("vrf");
+            meta.vrf: exact @id(1) @name("vrf");
             meta.tx_dst_v4: lpm @id(2) @name("dst") @format(IPV4_ADDRESS);
         }
         actions = {
@@ -65,8 +65,8 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_ethernet.setValid();
         hdr.tx_ethernet.src = src;
         hdr.tx_ethernet.dst = dst;
-        hdr.tx_ethernet.ether_type = meta.tx_ether_type;
-        meta.mtu = meta.mtu < mtu ? meta.mtu : mtu;
+        hdr.tx_ethernet.ether_type = meta.ether_type;
+        meta.mtu = meta.mtu != 0 && meta.mtu < mtu ? meta.mtu : mtu;
     }
 
     @id(0x01000083)
@@ -81,8 +81,8 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_vlan.pcp = 0;
         hdr.tx_vlan.dei = 0;
         hdr.tx_vlan.vlan_id = vlan_id;
-        hdr.tx_vlan.ether_type = meta.tx_ether_type;
-        meta.mtu = meta.mtu < mtu ? meta.mtu : mtu;
+        hdr.tx_vlan.ether_type = meta.ether_type;
+        meta.mtu = meta.mtu != 0 && meta.mtu < mtu ? meta.mtu : mtu;
     }
 
     @id(0x02000016)
@@ -109,21 +109,27 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_ethernet.setValid();
         hdr.tx_ethernet.src = 0;
         hdr.tx_ethernet.dst = 0;
-        hdr.tx_ethernet.ether_type = meta.tx_ether_type;
+        hdr.tx_ethernet.ether_type = meta.ether_type;
     }
 
     apply {
         if (meta.nexthop_id == 0) {
-            if (meta.tx_ether_type == TYPE_IPV6) {
+            if (meta.ether_type == TYPE_IPV6) {
+                if (meta.encapsulate == 0) {
+                    meta.tx_dst_v6 = hdr.ipv6.dst;
+                }
                 route_v6.apply();
             } else {
+                if (meta.encapsulate == 0) {
+                    meta.tx_dst_v4 = hdr.ipv4.dst;
+                }
                 route_v4.apply();
             }
         }
-        if (meta.reason == Reason.NONE) {
-            if (meta.to_self == 0) {
-                nexthop.apply();
-            } else if (meta.encapsulate == 1) {
+        if (meta.nexthop_id != 0) {
+            nexthop.apply();
+        } else if (meta.to_self == 1) {
+            if (meta.encapsulate == 1) {
                 go_round();
             } else if (meta.terminated == 1) {
                 meta.reason = Reason.DECAPSULATED_LOCAL;
@@ -132,9 +138,8 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
             }
         }
         // Not the length of the frame: it may have been padded.
-        if (meta.reason == Reason.NONE && meta.user.length |+| meta.overhead > meta.mtu) {
+        if (meta.reason == Reason.NONE && meta.length |+| meta.overhead > meta.mtu) {
             meta.reason = Reason.TOO_BIG;
-            meta.aux = (bit<32>)(meta.mtu |-| meta.overhead);
         }
     }
 }

@@ -21,8 +21,6 @@
 #define ROUTES 16384
 /* A next hop per session at a MAG, and some for routers. */
 #define NEXTHOPS 131072
-/* Written by people; ternary, so searched one by one on BMv2. */
-#define ACLS 256
 /* link_id (12 bits) times the kinds of punted packets (4 bits). */
 #define PUNT_METERS 65536
 

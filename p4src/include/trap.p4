@@ -7,7 +7,6 @@
 #include "checksum.p4"
 
 control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
-    bit<16> length = 0;
     bit<16> sum = 0;
 
     @id(0x13000002)
@@ -54,40 +53,27 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         counters = local_v4_counter;
     }
 
-    /* Policy, not configuration: signalling and tunnels are believed on transport ports only. First match wins. */
+    /* Policy, not configuration: signalling is believed on transport ports only. First match wins. */
     @id(0x02000005)
     table trap {
         key = {
             meta.role: ternary @id(1) @name("role");
             meta.is_local: ternary @id(2) @name("is_local");
-            meta.ether_type: ternary @id(3) @name("ether_type");
-            meta.protocol: ternary @id(4) @name("protocol");
-            meta.icmp_type: ternary @id(5) @name("icmp_type");
-            meta.udp_port: ternary @id(6) @name("udp_port");
+            meta.kind: ternary @id(3) @name("kind");
         }
         actions = {
             stop(meta);
-            NoAction;
+            @defaultonly NoAction;
         }
         const default_action = NoAction();
         const entries = {
-            (_, _, TYPE_ARP, _, _, _): stop(meta, Reason.ARP);
-            (_, _, TYPE_IPV6, PROTO_ICMPV6, ICMPV6_NEIGHBOR_SOLICITATION, _): stop(meta, Reason.NEIGHBOR_DISCOVERY);
-            (_, _, TYPE_IPV6, PROTO_ICMPV6, ICMPV6_NEIGHBOR_ADVERTISEMENT, _): stop(meta, Reason.NEIGHBOR_DISCOVERY);
-            (Role.ACCESS, _, TYPE_IPV6, PROTO_ICMPV6, ICMPV6_ROUTER_SOLICITATION, _): stop(meta, Reason.ROUTER_SOLICITATION);
-            (Role.ACCESS, _, TYPE_IPV4, PROTO_UDP, _, PORT_DHCP_SERVER): stop(meta, Reason.DHCP);
-            (Role.ACCESS, _, TYPE_IPV6, PROTO_UDP, _, PORT_DHCPV6_SERVER): stop(meta, Reason.DHCP);
-            (_, 1, TYPE_IPV6, PROTO_ICMPV6, _, _): stop(meta, Reason.ICMP);
-            (_, 1, TYPE_IPV4, PROTO_ICMP, _, _): stop(meta, Reason.ICMP);
-            (Role.TRANSPORT, 1, TYPE_IPV6, PROTO_MOBILITY, _, _): stop(meta, Reason.SIGNALLING);
-            (Role.TRANSPORT, 1, TYPE_IPV4, PROTO_UDP, _, PORT_SIGNALLING): stop(meta, Reason.SIGNALLING);
-            (Role.TRANSPORT, 1, _, _, _, _): NoAction();
-            (_, 1, TYPE_IPV6, PROTO_MOBILITY, _, _): stop(meta, Reason.UNTRUSTED_SIGNALLING);
-            (_, 1, TYPE_IPV4, PROTO_UDP, _, PORT_SIGNALLING): stop(meta, Reason.UNTRUSTED_SIGNALLING);
-            (_, 1, _, PROTO_GRE, _, _): stop(meta, Reason.UNTRUSTED_TUNNEL);
-            (_, 1, _, PROTO_IPV4, _, _): stop(meta, Reason.UNTRUSTED_TUNNEL);
-            (_, 1, _, PROTO_IPV6, _, _): stop(meta, Reason.UNTRUSTED_TUNNEL);
-            (_, 1, TYPE_IPV4, PROTO_UDP, _, PORT_TUNNEL): stop(meta, Reason.UNTRUSTED_TUNNEL);
+            (_, _, Kind.ARP): stop(meta, Reason.ARP);
+            (_, _, Kind.NEIGHBOR_DISCOVERY): stop(meta, Reason.NEIGHBOR_DISCOVERY);
+            (Role.ACCESS, _, Kind.ROUTER_SOLICITATION): stop(meta, Reason.ROUTER_SOLICITATION);
+            (Role.ACCESS, _, Kind.DHCP): stop(meta, Reason.DHCP);
+            (_, 1, Kind.ICMP): stop(meta, Reason.ICMP);
+            (Role.TRANSPORT, 1, Kind.SIGNALLING): stop(meta, Reason.SIGNALLING);
+            (_, 1, Kind.SIGNALLING): stop(meta, Reason.UNTRUSTED_SIGNALLING);
         }
         counters = trap_counter;
     }
@@ -96,33 +82,47 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         if (standard_metadata.parser_error == error.IPHeader) {
             meta.reason = Reason.MALFORMED;
         } else if (hdr.ipv6.isValid()) {
-            length = 40 |+| hdr.ipv6.payload_length;
+            meta.ether_type = TYPE_IPV6;
+            meta.length = 40 |+| hdr.ipv6.payload_length;
+            meta.dscp = hdr.ipv6.dscp;
+            meta.ecn = hdr.ipv6.ecn;
             local_v6.apply();
         } else if (hdr.ipv4.isValid()) {
-            length = hdr.ipv4.total_length;
-            if (length < (bit<16>)hdr.ipv4.ihl << 2) {
-                meta.reason = Reason.MALFORMED;
-            } else if (standard_metadata.checksum_error == 1) {
+            meta.ether_type = TYPE_IPV4;
+            meta.length = hdr.ipv4.total_length;
+            meta.dscp = hdr.ipv4.dscp;
+            meta.ecn = hdr.ipv4.ecn;
+            if (standard_metadata.checksum_error == 1) {
                 // The bit speaks for every checksum in the packet; only this one matters to a packet that passes by.
                 hash(sum, HashAlgorithm.csum16, 16w0, { IPV4_FIELDS(hdr.ipv4, hdr.ipv4_options), hdr.ipv4.checksum }, 32w65536);
                 if (sum != 0) {
                     meta.reason = Reason.CHECKSUM;
                 }
             }
-            local_v4.apply();
-        } else if (meta.ether_type == TYPE_IPV6 || meta.ether_type == TYPE_IPV4) {
-            meta.reason = Reason.MALFORMED;
-        } else if (meta.ether_type != TYPE_ARP) {
-            meta.reason = Reason.ETHER_TYPE;
-        }
-        if (meta.reason == Reason.NONE) {
-            if ((bit<32>)length + meta.link_header > standard_metadata.packet_length) {
+            if (meta.length < (bit<16>)hdr.ipv4.ihl << 2) {
                 meta.reason = Reason.MALFORMED;
-            } else if (meta.is_local == 1 && (meta.fragment == 1 || (hdr.ipv4.isValid() && (hdr.ipv4.mf == 1
-                       || hdr.ipv4.fragment_offset != 0)))) {
+            }
+            local_v4.apply();
+        } else if (meta.kind != Kind.ARP) {
+            if (standard_metadata.parser_error != error.NoError) {
+                meta.reason = Reason.MALFORMED;
+            } else {
+                meta.reason = Reason.ETHER_TYPE;
+            }
+        }
+        // Longer than the frame? (14 octets of Ethernet, 4 more with a tag; packets of our own are not asked.)
+        if (meta.own == 0 && ((bit<32>)meta.length + 14 > standard_metadata.packet_length
+                              || (hdr.vlan.isValid() && (bit<32>)meta.length + 18 > standard_metadata.packet_length))) {
+            meta.reason = Reason.MALFORMED;
+        }
+        if (meta.reason == Reason.NONE && meta.injected == 0) {
+            if (meta.is_local == 1 && meta.fragment == 1) {
                 meta.reason = Reason.FRAGMENT;
-            } else if (meta.injected == 0) {
+            } else if (meta.kind != Kind.NONE) {
                 trap.apply();
+            }
+            if (meta.reason == Reason.NONE && meta.own == 0 && hdr.ethernet.dst[40:40] == 1) {
+                meta.reason = Reason.SCOPE;
             }
         }
     }

@@ -95,13 +95,13 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
     }
 
     apply {
+        meta.outer_dscp = meta.dscp;
+        meta.outer_ecn = meta.ecn;
         if (hdr.ipv6.isValid()) {
-            meta.outer_dscp = hdr.ipv6.dscp;
-            meta.outer_ecn = hdr.ipv6.ecn;
+            meta.room = hdr.ipv6.payload_length;
             tunnel_rx_v6.apply();
         } else {
-            meta.outer_dscp = hdr.ipv4.dscp;
-            meta.outer_ecn = hdr.ipv4.ecn;
+            meta.room = meta.length - ((bit<16>)hdr.ipv4.ihl << 2);
             tunnel_rx_v4.apply();
         }
         if (meta.reason == Reason.NONE) {
@@ -125,8 +125,6 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
 
 /* Whose packet it is, and that it is theirs. */
 control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
-    bit<16> outer_length = 0;
-
     @id(0x13000007)
     direct_counter(CounterType.packets_and_bytes) realm_session_v6_counter;
     @id(0x13000008)
@@ -208,11 +206,9 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         counters = session_address_v4_counter;
     }
 
+    /* The ways out of what stood outside, by what was inside. */
     @hidden
-    action decapsulate() {
-        hdr.ipv4.setInvalid();
-        hdr.ipv4_options.setInvalid();
-        hdr.ipv6.setInvalid();
+    action drop_outer() {
         hdr.destination_options.setInvalid();
         hdr.udp.setInvalid();
         hdr.tlv.setInvalid();
@@ -222,20 +218,43 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         hdr.gre_sequence.setInvalid();
     }
 
+    @hidden
+    action bare_ipv6() {
+        hdr.ipv6 = hdr.inner_ipv6;
+        hdr.inner_ipv6.setInvalid();
+        hdr.ipv4.setInvalid();
+        hdr.ipv4_options.setInvalid();
+        drop_outer();
+        meta.ether_type = TYPE_IPV6;
+        meta.length = 40 |+| hdr.ipv6.payload_length;
+        meta.dscp = hdr.ipv6.dscp;
+        meta.ecn = hdr.ipv6.ecn;
+    }
+
+    @hidden
+    action bare_ipv4() {
+        hdr.ipv4 = hdr.inner_ipv4;
+        hdr.ipv4_options = hdr.inner_ipv4_options;
+        hdr.inner_ipv4.setInvalid();
+        hdr.inner_ipv4_options.setInvalid();
+        hdr.ipv6.setInvalid();
+        drop_outer();
+        meta.ether_type = TYPE_IPV4;
+        meta.length = hdr.ipv4.total_length;
+        meta.dscp = hdr.ipv4.dscp;
+        meta.ecn = hdr.ipv4.ecn;
+    }
+
     apply {
-        if (hdr.ipv6.isValid()) {
-            outer_length = 40 |+| hdr.ipv6.payload_length;
-        } else {
-            outer_length = hdr.ipv4.total_length;
+        if (hdr.destination_options.isValid()) {
+            meta.tunnel_header = meta.tunnel_header + 8 + ((bit<16>)hdr.destination_options.length << 3);
         }
-        if (meta.user.length |+| meta.tunnel_header > outer_length
-            || (hdr.inner_ipv4.isValid() && meta.user.length < (bit<16>)hdr.inner_ipv4.ihl << 2)) {
-            meta.reason = Reason.TUNNEL_HEADER;
-        } else if (hdr.inner_ipv6.isValid()) {
+        if (hdr.inner_ipv6.isValid()) {
+            bare_ipv6();
             if (meta.direction == Direction.UPLINK) {
-                meta.mn_v6 = meta.user.src_v6;
+                meta.mn_v6 = hdr.ipv6.src;
             } else {
-                meta.mn_v6 = meta.user.dst_v6;
+                meta.mn_v6 = hdr.ipv6.dst;
             }
             if (meta.session_id == 0) {
                 realm_session_v6.apply();
@@ -243,24 +262,28 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
                 session_address_v6.apply();
             }
         } else {
+            bare_ipv4();
             if (meta.direction == Direction.UPLINK) {
-                meta.mn_v4 = meta.user.src_v4;
+                meta.mn_v4 = hdr.ipv4.src;
             } else {
-                meta.mn_v4 = meta.user.dst_v4;
+                meta.mn_v4 = hdr.ipv4.dst;
             }
-            if (meta.session_id == 0) {
+            if (meta.length < (bit<16>)hdr.ipv4.ihl << 2) {
+                meta.reason = Reason.TUNNEL_HEADER;
+            } else if (meta.session_id == 0) {
                 realm_session_v4.apply();
             } else if (meta.unchecked == 0) {
                 session_address_v4.apply();
             }
         }
-        if (meta.reason == Reason.NONE) {
-            decapsulate();
-            if (hdr.vlan.isValid()) {
-                hdr.vlan.ether_type = meta.user.ether_type;
-            } else {
-                hdr.ethernet.ether_type = meta.user.ether_type;
-            }
+        if (meta.length |+| meta.tunnel_header > meta.room) {
+            meta.reason = Reason.TUNNEL_HEADER;
+        }
+        // For the controller, if it gets to see the packet.
+        if (hdr.vlan.isValid()) {
+            hdr.vlan.ether_type = meta.ether_type;
+        } else {
+            hdr.ethernet.ether_type = meta.ether_type;
         }
     }
 }

@@ -1,60 +1,106 @@
-/* The start of a tunnel: one entry per peer and encapsulation, shared by all their sessions. */
+/* Where a session's packets go: into a tunnel, or to the mobile node. */
 
 #ifndef TUNNEL_TX_P4
 #define TUNNEL_TX_P4
 
 #include "port.p4"
 
-control TunnelStart(inout headers_t hdr, inout metadata_t meta) {
+// RFC 2473 §6, RFC 6040 §4.1 (normal mode). Flow label 0.
+#define PUSH_IPV6(next, extra) \
+        hdr.tx_ipv6.setValid(); \
+        hdr.tx_ipv6.version = 6; \
+        hdr.tx_ipv6.dscp = dscp_mode == DscpMode.PIPE ? dscp : meta.dscp; \
+        hdr.tx_ipv6.ecn = meta.ecn; \
+        hdr.tx_ipv6.flow_label = 0; \
+        hdr.tx_ipv6.payload_length = meta.length + (extra); \
+        hdr.tx_ipv6.next_header = next; \
+        hdr.tx_ipv6.hop_limit = hop_limit; \
+        hdr.tx_ipv6.src = src; \
+        hdr.tx_ipv6.dst = dst; \
+        meta.overhead = 40 + (extra); \
+        meta.mtu = mtu; \
+        meta.ether_type = TYPE_IPV6; \
+        meta.vrf = VRF_TRANSPORT; \
+        meta.tx_dst_v6 = dst;
+
+// DF, and therefore no identification (RFC 6864 §4.1).
+#define PUSH_IPV4(next, extra) \
+        hdr.tx_ipv4.setValid(); \
+        hdr.tx_ipv4.version = 4; \
+        hdr.tx_ipv4.ihl = 5; \
+        hdr.tx_ipv4.dscp = dscp_mode == DscpMode.PIPE ? dscp : meta.dscp; \
+        hdr.tx_ipv4.ecn = meta.ecn; \
+        hdr.tx_ipv4.total_length = meta.length + 20 + (extra); \
+        hdr.tx_ipv4.identification = 0; \
+        hdr.tx_ipv4.reserved = 0; \
+        hdr.tx_ipv4.df = 1; \
+        hdr.tx_ipv4.mf = 0; \
+        hdr.tx_ipv4.fragment_offset = 0; \
+        hdr.tx_ipv4.ttl = hop_limit; \
+        hdr.tx_ipv4.protocol = next; \
+        hdr.tx_ipv4.src = src; \
+        hdr.tx_ipv4.dst = dst; \
+        meta.overhead = 20 + (extra); \
+        meta.mtu = mtu; \
+        meta.ether_type = TYPE_IPV4; \
+        meta.vrf = VRF_TRANSPORT; \
+        meta.tx_dst_v4 = dst;
+
+// No checksum: the inner headers have theirs (RFC 5844 §4.1.3 lets it be zero over IPv4).
+#define PUSH_UDP(extra) \
+        hdr.tx_udp.setValid(); \
+        hdr.tx_udp.src_port = PORT_TUNNEL; \
+        hdr.tx_udp.dst_port = PORT_TUNNEL; \
+        hdr.tx_udp.length = meta.length + (extra); \
+        hdr.tx_udp.checksum = 0;
+
+control Session(inout headers_t hdr, inout metadata_t meta) {
+    @id(0x1300000d)
+    direct_counter(CounterType.packets_and_bytes) session_counter;
     @id(0x1300000e)
     direct_counter(CounterType.packets_and_bytes) tunnel_tx_counter;
 
-    // RFC 2473 §6, RFC 6040 §4.1 (normal mode). Flow label 0.
-    @hidden
-    action push_ipv6(in bit<8> next_header, in bit<16> extra, in ipv6_address_t src, in ipv6_address_t dst,
-                     in bit<8> hop_limit, in DscpMode dscp_mode, in bit<6> dscp, in bit<16> mtu) {
-        hdr.tx_ipv6.setValid();
-        hdr.tx_ipv6.version = 6;
-        hdr.tx_ipv6.dscp = dscp_mode == DscpMode.PIPE ? dscp : meta.user.dscp;
-        hdr.tx_ipv6.ecn = meta.user.ecn;
-        hdr.tx_ipv6.flow_label = 0;
-        hdr.tx_ipv6.payload_length = meta.user.length + extra;
-        hdr.tx_ipv6.next_header = next_header;
-        hdr.tx_ipv6.hop_limit = hop_limit;
-        hdr.tx_ipv6.src = src;
-        hdr.tx_ipv6.dst = dst;
-        meta.overhead = 40 + extra;
-        meta.mtu = mtu;
-        meta.tx_ether_type = TYPE_IPV6;
-        meta.tx_dst_v6 = dst;
+    /* Without GRE, or with GRE that has no key. */
+    @id(0x01000060)
+    action to_tunnel(@id(1) @refers_to(tunnel_tx, tunnel_id) tunnel_t tunnel_id) {
+        meta.encapsulate = 1;
+        meta.tunnel_id = tunnel_id;
     }
 
-    // DF, and therefore no identification (RFC 6864 §4.1).
-    @hidden
-    action push_ipv4(in bit<8> protocol, in bit<16> extra, in ipv4_address_t src, in ipv4_address_t dst,
-                     in bit<8> ttl, in DscpMode dscp_mode, in bit<6> dscp, in bit<16> mtu) {
-        hdr.tx_ipv4.setValid();
-        hdr.tx_ipv4.version = 4;
-        hdr.tx_ipv4.ihl = 5;
-        hdr.tx_ipv4.dscp = dscp_mode == DscpMode.PIPE ? dscp : meta.user.dscp;
-        hdr.tx_ipv4.ecn = meta.user.ecn;
-        hdr.tx_ipv4.total_length = meta.user.length + extra + 20;
-        hdr.tx_ipv4.identification = 0;
-        hdr.tx_ipv4.reserved = 0;
-        hdr.tx_ipv4.df = 1;
-        hdr.tx_ipv4.mf = 0;
-        hdr.tx_ipv4.fragment_offset = 0;
-        hdr.tx_ipv4.ttl = ttl;
-        hdr.tx_ipv4.protocol = protocol;
-        hdr.tx_ipv4.src = src;
-        hdr.tx_ipv4.dst = dst;
-        meta.overhead = 20 + extra;
-        meta.mtu = mtu;
-        meta.tx_ether_type = TYPE_IPV4;
-        meta.tx_dst_v4 = dst;
+    @id(0x01000061)
+    action to_tunnel_keyed(@id(1) @refers_to(tunnel_tx, tunnel_id) tunnel_t tunnel_id, @id(2) bit<32> gre_key) {
+        meta.encapsulate = 1;
+        meta.tunnel_id = tunnel_id;
+        meta.tx_key_valid = 1;
+        meta.tx_key_length = 4;
+        hdr.tx_gre_key.setValid();
+        hdr.tx_gre_key.key = gre_key;
     }
 
-    // RFC 2784, RFC 2890: neither checksum nor sequence number.
+    @id(0x01000062)
+    action to_access(@id(1) @refers_to(nexthop, nexthop_id) nexthop_t nexthop_id) {
+        meta.nexthop_id = nexthop_id;
+    }
+
+    /* A handover is one MODIFY of one entry of this table. */
+    @id(0x02000012)
+    table session {
+        key = {
+            meta.session_id: exact @id(1) @name("session_id");
+            meta.direction: exact @id(2) @name("direction");
+        }
+        actions = {
+            to_tunnel;
+            to_tunnel_keyed;
+            to_access;
+            @defaultonly stop(meta);
+        }
+        const default_action = stop(meta, Reason.NO_SESSION);
+        size = SESSION_DIRECTIONS;
+        counters = session_counter;
+    }
+
+    // RFC 2784, RFC 2890: neither checksum nor sequence number. Comes before what overwrites the ether type.
     @hidden
     action push_gre() {
         hdr.tx_gre.setValid();
@@ -66,63 +112,55 @@ control TunnelStart(inout headers_t hdr, inout metadata_t meta) {
         hdr.tx_gre.recursion = 0;
         hdr.tx_gre.reserved = 0;
         hdr.tx_gre.version = 0;
-        hdr.tx_gre.protocol = meta.user.ether_type;
-    }
-
-    @hidden
-    action push_udp(in bit<16> extra) {
-        hdr.tx_udp.setValid();
-        hdr.tx_udp.src_port = PORT_TUNNEL;
-        hdr.tx_udp.dst_port = PORT_TUNNEL;
-        hdr.tx_udp.length = meta.user.length + extra;
-        hdr.tx_udp.checksum = 0;
+        hdr.tx_gre.protocol = meta.ether_type;
     }
 
     @id(0x01000070)
     action encap_v6_ip(@id(1) @format(IPV6_ADDRESS) ipv6_address_t src, @id(2) @format(IPV6_ADDRESS) ipv6_address_t dst,
                        @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_ipv6(meta.tx_protocol, 0, src, dst, hop_limit, dscp_mode, dscp, mtu);
+        PUSH_IPV6(meta.ether_type == TYPE_IPV6 ? PROTO_IPV6 : PROTO_IPV4, 0)
     }
 
     @id(0x01000071)
     action encap_v6_gre(@id(1) @format(IPV6_ADDRESS) ipv6_address_t src, @id(2) @format(IPV6_ADDRESS) ipv6_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_ipv6(PROTO_GRE, 4 + meta.tx_key_length, src, dst, hop_limit, dscp_mode, dscp, mtu);
         push_gre();
+        PUSH_IPV6(PROTO_GRE, 4 + meta.tx_key_length)
     }
 
     @id(0x01000072)
     action encap_v4_ip(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                        @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_ipv4(meta.tx_protocol, 0, src, dst, hop_limit, dscp_mode, dscp, mtu);
+        PUSH_IPV4(meta.ether_type == TYPE_IPV6 ? PROTO_IPV6 : PROTO_IPV4, 0)
     }
 
     @id(0x01000073)
     action encap_v4_gre(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_ipv4(PROTO_GRE, 4 + meta.tx_key_length, src, dst, hop_limit, dscp_mode, dscp, mtu);
         push_gre();
+        PUSH_IPV4(PROTO_GRE, 4 + meta.tx_key_length)
     }
 
     @id(0x01000074)
     action encap_v4_udp(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_ipv4(PROTO_UDP, 8, src, dst, hop_limit, dscp_mode, dscp, mtu);
-        push_udp(8);
+        PUSH_IPV4(PROTO_UDP, 8)
+        PUSH_UDP(8)
     }
 
     @id(0x01000075)
     action encap_v4_udp_tlv_gre(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                                 @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_ipv4(PROTO_UDP, 16 + meta.tx_key_length, src, dst, hop_limit, dscp_mode, dscp, mtu);
-        push_udp(16 + meta.tx_key_length);
+        push_gre();
         hdr.tx_tlv.setValid();
         hdr.tx_tlv.zero = 0;
         hdr.tx_tlv.next_header = PROTO_GRE;
-        hdr.tx_tlv.length = meta.user.length + 4 + meta.tx_key_length;
-        push_gre();
+        hdr.tx_tlv.length = meta.length + 4 + meta.tx_key_length;
+        PUSH_IPV4(PROTO_UDP, 16 + meta.tx_key_length)
+        PUSH_UDP(16 + meta.tx_key_length)
     }
 
+    /* One entry per peer and encapsulation, shared by all their sessions. */
     @id(0x02000013)
     table tunnel_tx {
         key = {
@@ -143,12 +181,10 @@ control TunnelStart(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        tunnel_tx.apply();
-        if (meta.tx_key_valid == 1) {
-            hdr.tx_gre_key.setValid();
-            hdr.tx_gre_key.key = meta.tx_key;
+        session.apply();
+        if (meta.encapsulate == 1) {
+            tunnel_tx.apply();
         }
-        meta.tx_vrf = VRF_TRANSPORT;
     }
 }
 

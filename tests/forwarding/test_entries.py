@@ -226,5 +226,5 @@ def test_every_derived_entry_fits_the_program() -> None:
 
 def test_meters_are_by_link_and_kind() -> None:
     meters = {meter.index: meter for meter in punt_meters(GATEWAY)}
-    assert len(meters) == 3 * 11
+    assert len(meters) == 3 * 10
     assert meters[3 << 4 | 2].rate > 0

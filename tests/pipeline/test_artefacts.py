@@ -74,7 +74,7 @@ def test_key_names_differ_in_their_last_component_and_ids_are_explicit() -> None
 
 def test_no_table_that_grows_with_sessions_is_ternary() -> None:
     schema = Pipeline.packaged().schema
-    assert [table.name for table in schema.tables.values() if table.prioritised] == ["trap", "acl"]
+    assert [table.name for table in schema.tables.values() if table.prioritised] == ["trap"]
 
 
 def test_compiling_without_a_compiler_says_what_is_missing(tmp_path: Path) -> None:

@@ -131,7 +131,6 @@ DEFAULT_RATES: Mapping[PuntReason, tuple[int, int]] = {
     PuntReason.TOO_BIG: (500, 200),
     PuntReason.UNKNOWN_SOURCE: (100, 50),
     PuntReason.UNRESOLVED: (100, 50),
-    PuntReason.ACL_PUNT: (100, 50),
 }
 """(packets per second, burst) on each link. Signalling comes from peers, on transport links only."""
 

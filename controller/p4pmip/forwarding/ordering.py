@@ -36,7 +36,6 @@ _LEVEL = {
     "mn_src_v6": 2,
     "mn_src_v4": 2,
     "port_vlan": 2,
-    "acl": 2,
 }
 _LEVELS = 3
 

@@ -53,4 +53,3 @@ class PuntReason(IntEnum):
     TOO_BIG = 8
     UNKNOWN_SOURCE = 9
     UNRESOLVED = 10
-    ACL_PUNT = 11
