@@ -1,4 +1,4 @@
-"""Next hops that were found, in the journal, so that a restarted node does not take them from its switch to ask anew."""
+"""Next hops that were found, in the journal: a restarted node leaves them in its switch while it asks anew."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
