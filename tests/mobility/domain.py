@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from random import Random
 
-from p4pmip.mobility.binding import AccessLink, IPAddress
+from p4pmip.mobility.binding import AccessLink, IPAddress, Phase
 from p4pmip.mobility.config import Directory, GrePolicy, LmaConfig, MagConfig, Peer, Profile, Realm
 from p4pmip.mobility.dialects import Dialect
 from p4pmip.mobility.effects import Advertise, Alarm, Effect, Install, Journal, Received, Send, Withdraw
@@ -166,8 +166,9 @@ class Domain:
         """Let the switch and the journal do what they are asked, or refuse it."""
         number = install.session_id
         assert node.switch.get(number) == install.before, "an Install says what the switch holds"
-        reason = node.refuse(install)
-        if reason is not None and install.after is not None:
+        ending = install.after is None or install.after.phase is Phase.HELD
+        reason = None if ending else node.refuse(install)
+        if reason is not None:
             node.engine.refused(install.ticket, reason, self.now, self.utc)
             return
         if install.after is None:

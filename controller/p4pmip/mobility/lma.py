@@ -167,7 +167,7 @@ class LocalMobilityAnchor(Engine):
         pending, before = entry.pending, entry.session
         self.counters["install_refused"] += 1
         self.alarm("install_refused", reason, entry.known.session_id)
-        if pending.proposal is None or pending.kind is Kind.DEREGISTRATION:
+        if pending.proposal is None or pending.proposal.phase is Phase.HELD:
             # Nobody can refuse an end: the session goes, and what the switch still holds is for a reconcile to find.
             self._open[ticket] = entry
             self.installed(ticket, now, utc)

@@ -363,7 +363,8 @@ class MobileAccessGateway(Engine):
         """RFC 5213 §6.9.1.1, .3 and .4; RFC 5844 §3.2.2; RFC 7389 §4."""
         profile, peer, ending = entry.profile, entry.peer, outstanding.lifetime == 0
         options: list[o.Option] = [o.MobileNodeIdentifier.nai(entry.mn)]
-        if profile.ipv6 and (not ending or entry.prefixes or entry.ipv4 is None):
+        nothing_known = not entry.prefixes and entry.ipv4 is None
+        if profile.ipv6 and (not ending or entry.prefixes or nothing_known):
             known = [unpack(prefix) for prefix in entry.prefixes]
             options += [o.HomeNetworkPrefix(IPv6Address(address), length) for address, length in known] or [_ANY_PREFIX]
         options.append(o.HandoffIndicatorOption(outstanding.indicator))
@@ -379,7 +380,7 @@ class MobileAccessGateway(Engine):
             options.append(o.ReplayProtection(ntp(utc)))
         if outstanding.option is not Gre.PLAIN:
             options.append(o.GreKey(entry.key if outstanding.option is Gre.KEYED else None))
-        if profile.ipv4 and (not ending or entry.ipv4 is not None or not profile.ipv6):
+        if profile.ipv4 and (not ending or entry.ipv4 is not None or nothing_known):
             if entry.ipv4 is None:
                 options.append(_ANY_IPV4)
             else:
