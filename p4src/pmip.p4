@@ -83,7 +83,6 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 } else {
                     tunnel_termination.apply(hdr, meta, standard_metadata);
                     if (meta.reason == Reason.NONE) {
-                        meta.terminated = 1;
                         tunnel_session.apply(hdr, meta);
                         if (meta.reason == Reason.NONE) {
                             ecn_decapsulation.apply(hdr, meta);
@@ -122,7 +121,7 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
 
 control PacketEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     apply {
-        if (meta.recirculate == 1) {
+        if (meta.nexthop_id == NEXTHOP_SELF) {
             recirculate_preserving_field_list(0);
         }
     }

@@ -33,6 +33,9 @@ const bit<8> ICMPV6_NEIGHBOR_ADVERTISEMENT = 136;
 /* The address space that tunnels run in; realms have the others. */
 const bit<16> VRF_TRANSPORT = 0;
 
+/* The next hop that is this switch. */
+const bit<32> NEXTHOP_SELF = 0xffffffff;
+
 /* What kind of link a port (and VLAN) is. */
 enum bit<2> Role {
     NONE = 0,
@@ -49,7 +52,8 @@ enum bit<3> Kind {
     ROUTER_SOLICITATION = 3,
     DHCP = 4,
     ICMP = 5,
-    SIGNALLING = 6
+    SIGNALLING = 6,
+    FRAGMENT = 7
 }
 
 /* As seen from the mobile node. */

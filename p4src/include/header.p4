@@ -182,22 +182,20 @@ struct metadata_t {
     bit<1> injected; // by the controller into a session
     // what it looks like
     Kind kind;
-    bit<1> fragment;
     bit<1> is_local;
     Encapsulation encapsulation;
     bit<1> key_valid;
     bit<32> key;
     bit<16> tunnel_header; // octets between the IP header and what it carries
     // tunnel received
-    bit<1> terminated;
-    peer_t peer_id;
+    peer_t peer_id; // 0: none, the packet did not come through a tunnel of ours
     DscpMode rx_dscp_mode;
     bit<2> outer_ecn;
     bit<6> outer_dscp;
     bit<16> room; // for the inner packet
-    bit<1> unchecked;
-    ipv6_address_t mn_v6; // the mobile node's end of the inner packet
-    ipv4_address_t mn_v4;
+    // what the next table looks for: the mobile node's end of the packet, later where to send it
+    ipv6_address_t address_v6;
+    ipv4_address_t address_v4;
     // the user's packet
     bit<16> ether_type;
     bit<16> length; // of the whole IP packet
@@ -205,19 +203,13 @@ struct metadata_t {
     bit<2> ecn;
     session_t session_id;
     Direction direction;
-    bit<1> in_session;
+    bit<1> in_session; // the session says where the packet goes
     // where it goes
-    bit<1> encapsulate;
-    tunnel_t tunnel_id;
-    bit<1> tx_key_valid;
+    tunnel_t tunnel_id; // 0: none
     bit<16> tx_key_length;
     bit<16> overhead;
-    ipv4_address_t tx_dst_v4;
-    ipv6_address_t tx_dst_v6;
     nexthop_t nexthop_id;
     bit<16> mtu; // of tunnel and link; 0: none yet
-    bit<1> to_self;
-    bit<1> recirculate;
 }
 
 #endif

@@ -50,6 +50,7 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         hdr.tx_tlv.setInvalid();
         hdr.tx_gre.setInvalid();
         hdr.tx_gre_key.setInvalid();
+        meta.nexthop_id = 0;
         standard_metadata.egress_spec = CPU_PORT;
     }
 

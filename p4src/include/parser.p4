@@ -125,7 +125,7 @@ parser PacketParser(packet_in packet,
     }
 
     state fragment {
-        meta.fragment = 1;
+        meta.kind = Kind.FRAGMENT;
         transition accept;
     }
 

@@ -17,7 +17,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     /* An address of this switch: what was tunnelled goes round once more, what came out of a tunnel ends here. */
     @id(0x01000081)
     action local() {
-        meta.to_self = 1;
+        meta.nexthop_id = NEXTHOP_SELF;
     }
 
     @id(0x13000016)
@@ -27,7 +27,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     table route_v6 {
         key = {
             meta.vrf: exact @id(1) @name("vrf");
-            meta.tx_dst_v6: lpm @id(2) @name("dst") @format(IPV6_ADDRESS);
+            meta.address_v6: lpm @id(2) @name("dst") @format(IPV6_ADDRESS);
         }
         actions = {
             set_nexthop;
@@ -46,7 +46,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     table route_v4 {
         key = {
             meta.vrf: exact @id(1) @name("vrf");
-            meta.tx_dst_v4: lpm @id(2) @name("dst") @format(IPV4_ADDRESS);
+            meta.address_v4: lpm @id(2) @name("dst") @format(IPV4_ADDRESS);
         }
         actions = {
             set_nexthop;
@@ -103,7 +103,6 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     /* To itself: the peer's end of the tunnel is here too. */
     @hidden
     action go_round() {
-        meta.recirculate = 1;
         meta.own = 1;
         standard_metadata.egress_spec = CPU_PORT;
         hdr.tx_ethernet.setValid();
@@ -115,23 +114,23 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     apply {
         if (meta.nexthop_id == 0) {
             if (meta.ether_type == TYPE_IPV6) {
-                if (meta.encapsulate == 0) {
-                    meta.tx_dst_v6 = hdr.ipv6.dst;
+                if (meta.tunnel_id == 0) {
+                    meta.address_v6 = hdr.ipv6.dst;
                 }
                 route_v6.apply();
             } else {
-                if (meta.encapsulate == 0) {
-                    meta.tx_dst_v4 = hdr.ipv4.dst;
+                if (meta.tunnel_id == 0) {
+                    meta.address_v4 = hdr.ipv4.dst;
                 }
                 route_v4.apply();
             }
         }
-        if (meta.nexthop_id != 0) {
-            nexthop.apply();
-        } else if (meta.to_self == 1) {
-            if (meta.encapsulate == 1) {
+        if (meta.reason == Reason.NONE) {
+            if (meta.nexthop_id != NEXTHOP_SELF) {
+                nexthop.apply();
+            } else if (meta.tunnel_id != 0) {
                 go_round();
-            } else if (meta.terminated == 1) {
+            } else if (meta.peer_id != 0) {
                 meta.reason = Reason.DECAPSULATED_LOCAL;
             } else {
                 meta.reason = Reason.LOCAL;

@@ -4,10 +4,11 @@
 #define TRAP_P4
 
 #include "port.p4"
-#include "checksum.p4"
+
+#define WORD(value) ((bit<32>)(value))
 
 control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
-    bit<16> sum = 0;
+    bit<32> sum = 0;
 
     @id(0x13000002)
     direct_counter(CounterType.packets) trap_counter;
@@ -72,6 +73,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
             (Role.ACCESS, _, Kind.ROUTER_SOLICITATION): stop(meta, Reason.ROUTER_SOLICITATION);
             (Role.ACCESS, _, Kind.DHCP): stop(meta, Reason.DHCP);
             (_, 1, Kind.ICMP): stop(meta, Reason.ICMP);
+            (_, 1, Kind.FRAGMENT): stop(meta, Reason.FRAGMENT);
             (Role.TRANSPORT, 1, Kind.SIGNALLING): stop(meta, Reason.SIGNALLING);
             (_, 1, Kind.SIGNALLING): stop(meta, Reason.UNTRUSTED_SIGNALLING);
         }
@@ -93,9 +95,15 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
             meta.dscp = hdr.ipv4.dscp;
             meta.ecn = hdr.ipv4.ecn;
             if (standard_metadata.checksum_error == 1) {
-                // The bit speaks for every checksum in the packet; only this one matters to a packet that passes by.
-                hash(sum, HashAlgorithm.csum16, 16w0, { IPV4_FIELDS(hdr.ipv4, hdr.ipv4_options), hdr.ipv4.checksum }, 32w65536);
-                if (sum != 0) {
+                // The bit speaks for every checksum in the packet; only the header's matters to a packet that passes by.
+                sum = WORD(hdr.ipv4.version ++ hdr.ipv4.ihl ++ hdr.ipv4.dscp ++ hdr.ipv4.ecn) + WORD(hdr.ipv4.total_length)
+                    + WORD(hdr.ipv4.identification)
+                    + WORD(hdr.ipv4.reserved ++ hdr.ipv4.df ++ hdr.ipv4.mf ++ hdr.ipv4.fragment_offset)
+                    + WORD(hdr.ipv4.ttl ++ hdr.ipv4.protocol) + WORD(hdr.ipv4.checksum)
+                    + WORD(hdr.ipv4.src[31:16]) + WORD(hdr.ipv4.src[15:0])
+                    + WORD(hdr.ipv4.dst[31:16]) + WORD(hdr.ipv4.dst[15:0]);
+                // With options it is not known, and then the packet is not trusted.
+                if (hdr.ipv4_options.isValid() || sum[15:0] + sum[31:16] != 0xffff) {
                     meta.reason = Reason.CHECKSUM;
                 }
             }
@@ -116,9 +124,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
             meta.reason = Reason.MALFORMED;
         }
         if (meta.reason == Reason.NONE && meta.injected == 0) {
-            if (meta.is_local == 1 && meta.fragment == 1) {
-                meta.reason = Reason.FRAGMENT;
-            } else if (meta.kind != Kind.NONE) {
+            if (meta.kind != Kind.NONE) {
                 trap.apply();
             }
             if (meta.reason == Reason.NONE && meta.own == 0 && hdr.ethernet.dst[40:40] == 1) {

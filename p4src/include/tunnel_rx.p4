@@ -65,7 +65,7 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
         meta.session_id = session_id;
         meta.vrf = vrf;
         meta.direction = direction;
-        meta.unchecked = 1;
+        meta.in_session = 1;
     }
 
     /* No key, or one that stands for a realm: the inner address finds the session. */
@@ -142,7 +142,7 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
             meta.peer_id: exact @id(1) @name("peer_id");
             meta.encapsulation: exact @id(2) @name("encapsulation");
             meta.vrf: exact @id(3) @name("vrf");
-            meta.mn_v6: lpm @id(4) @name("address") @format(IPV6_ADDRESS);
+            meta.address_v6: lpm @id(4) @name("address") @format(IPV6_ADDRESS);
         }
         actions = {
             realm_session;
@@ -159,7 +159,7 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
             meta.peer_id: exact @id(1) @name("peer_id");
             meta.encapsulation: exact @id(2) @name("encapsulation");
             meta.vrf: exact @id(3) @name("vrf");
-            meta.mn_v4: exact @id(4) @name("address") @format(IPV4_ADDRESS);
+            meta.address_v4: exact @id(4) @name("address") @format(IPV4_ADDRESS);
         }
         actions = {
             realm_session;
@@ -177,7 +177,7 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
     table session_address_v6 {
         key = {
             meta.session_id: exact @id(1) @name("session_id");
-            meta.mn_v6: lpm @id(2) @name("address") @format(IPV6_ADDRESS);
+            meta.address_v6: lpm @id(2) @name("address") @format(IPV6_ADDRESS);
         }
         actions = {
             NoAction;
@@ -195,7 +195,7 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
     table session_address_v4 {
         key = {
             meta.session_id: exact @id(1) @name("session_id");
-            meta.mn_v4: exact @id(2) @name("address") @format(IPV4_ADDRESS);
+            meta.address_v4: exact @id(2) @name("address") @format(IPV4_ADDRESS);
         }
         actions = {
             NoAction;
@@ -252,27 +252,27 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         if (hdr.inner_ipv6.isValid()) {
             bare_ipv6();
             if (meta.direction == Direction.UPLINK) {
-                meta.mn_v6 = hdr.ipv6.src;
+                meta.address_v6 = hdr.ipv6.src;
             } else {
-                meta.mn_v6 = hdr.ipv6.dst;
+                meta.address_v6 = hdr.ipv6.dst;
             }
             if (meta.session_id == 0) {
                 realm_session_v6.apply();
-            } else if (meta.unchecked == 0) {
+            } else if (meta.in_session == 0) {
                 session_address_v6.apply();
             }
         } else {
             bare_ipv4();
             if (meta.direction == Direction.UPLINK) {
-                meta.mn_v4 = hdr.ipv4.src;
+                meta.address_v4 = hdr.ipv4.src;
             } else {
-                meta.mn_v4 = hdr.ipv4.dst;
+                meta.address_v4 = hdr.ipv4.dst;
             }
             if (meta.length < (bit<16>)hdr.ipv4.ihl << 2) {
                 meta.reason = Reason.TUNNEL_HEADER;
             } else if (meta.session_id == 0) {
                 realm_session_v4.apply();
-            } else if (meta.unchecked == 0) {
+            } else if (meta.in_session == 0) {
                 session_address_v4.apply();
             }
         }

@@ -21,7 +21,7 @@
         meta.mtu = mtu; \
         meta.ether_type = TYPE_IPV6; \
         meta.vrf = VRF_TRANSPORT; \
-        meta.tx_dst_v6 = dst;
+        meta.address_v6 = dst;
 
 // DF, and therefore no identification (RFC 6864 §4.1).
 #define PUSH_IPV4(next, extra) \
@@ -44,7 +44,7 @@
         meta.mtu = mtu; \
         meta.ether_type = TYPE_IPV4; \
         meta.vrf = VRF_TRANSPORT; \
-        meta.tx_dst_v4 = dst;
+        meta.address_v4 = dst;
 
 // No checksum: the inner headers have theirs (RFC 5844 §4.1.3 lets it be zero over IPv4).
 #define PUSH_UDP(extra) \
@@ -63,15 +63,12 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     /* Without GRE, or with GRE that has no key. */
     @id(0x01000060)
     action to_tunnel(@id(1) @refers_to(tunnel_tx, tunnel_id) tunnel_t tunnel_id) {
-        meta.encapsulate = 1;
         meta.tunnel_id = tunnel_id;
     }
 
     @id(0x01000061)
     action to_tunnel_keyed(@id(1) @refers_to(tunnel_tx, tunnel_id) tunnel_t tunnel_id, @id(2) bit<32> gre_key) {
-        meta.encapsulate = 1;
         meta.tunnel_id = tunnel_id;
-        meta.tx_key_valid = 1;
         meta.tx_key_length = 4;
         hdr.tx_gre_key.setValid();
         hdr.tx_gre_key.key = gre_key;
@@ -106,7 +103,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
         hdr.tx_gre.setValid();
         hdr.tx_gre.has_checksum = 0;
         hdr.tx_gre.routing = 0;
-        hdr.tx_gre.has_key = meta.tx_key_valid;
+        hdr.tx_gre.has_key = meta.tx_key_length[2:2];
         hdr.tx_gre.has_sequence = 0;
         hdr.tx_gre.strict_route = 0;
         hdr.tx_gre.recursion = 0;
@@ -182,7 +179,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         session.apply();
-        if (meta.encapsulate == 1) {
+        if (meta.tunnel_id != 0) {
             tunnel_tx.apply();
         }
     }
