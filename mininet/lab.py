@@ -188,6 +188,27 @@ class Lab:
         """What has arrived at a LAN from one that hangs on it."""
         return self.frames(self[lan].peers()[peer])
 
+    def order(self, node: str, *words: str) -> None:
+        """Ask a node for something over its admin socket: `attach`, `detach` or `move`.
+
+        Raises:
+            Failure: It refuses.
+        """
+        command = [*figure1.p4pmip(), words[0], "--node", str(self[node].admin), *words[1:]]
+        said, error, status = self[node].pexec(command)
+        if status:
+            raise figure1.Failure(f"p4pmip {' '.join(words)} at {node}: {said}{error}")
+
+    def bindings(self, node: str) -> list[dict[str, object]]:
+        """What a node has negotiated, as `p4pmip bindings --json` shows it."""
+        said, error, status = self[node].pexec(
+            [*figure1.p4pmip(), "bindings", "--json", "--node", str(self[node].admin)]
+        )
+        if status:
+            raise figure1.Failure(f"p4pmip bindings at {node}: {said}{error}")
+        found: list[dict[str, object]] = json.loads(said)["bindings"]
+        return found
+
     def messages(self, sender: str) -> list[Message]:
         """What a node has signalled, in its order."""
         decoded = (decode_frame(frame).signalling for frame in self.arrivals("control", sender))

@@ -13,7 +13,12 @@ from restarts import lma_restart, mag_restart, rekey, switch_restart
 from security import spoof
 from traffic import SERVER, delivered, gap_ms, server_ipv6, start_pings, start_stream, tunnelled
 
-from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
+from p4pmip.wire.message import (
+    BindingAcknowledgement,
+    BindingRevocationAcknowledgement,
+    BindingRevocationIndication,
+    BindingUpdate,
+)
 from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, Status
 from p4pmip.wire.options import GreKey
 from p4pmip.wire.packet import Packet, Transport, decode_frame
@@ -206,6 +211,25 @@ def unsupported(lab: Lab, report: Report) -> None:
     _in_tunnel(report, plain, "every packet is IP in IP", lambda packet: packet.transport is Transport.IP)
 
 
+def revoke(lab: Lab, report: Report) -> None:
+    """The LMA revokes a binding (RFC 5846): the MAG stops serving the node, and the others do not notice."""
+    for name in ("mn1", "mn3"):
+        lab.attach(name, "mag1")
+    _reaches(lab, report, "mn1", "mn3")
+    before = lab.keys("mag1")
+    lab.move("mn1", None)  # it would be back at once
+    lab.order("lma", "detach", figure1.nai("mn1"))
+    lab.until(lambda: len(lab.keys("mag1")) == 1, "mag1 gives up the key of mn1")
+    report.check("mag1 accepts the key of mn3 alone", lab.keys("mag1") < before)
+    indications = [one for one in lab.messages("lma") if isinstance(one, BindingRevocationIndication)]
+    answers = [one for one in lab.messages("mag1") if isinstance(one, BindingRevocationAcknowledgement)]
+    report.check("the LMA has revoked one binding", len(indications) == 1, indications)
+    report.check("mag1 has agreed", [answer.status for answer in answers] == [0], answers)
+    _reaches(lab, report, "mn3")
+    lab.move("mn1", "mag1")
+    lab.until(lambda: lab.ping("mn1", SERVER, 1) == 1, "mn1 is served again when it comes back")
+
+
 def draft_00(lab: Lab, report: Report) -> None:
     """Dialects mixed: mag1 speaks draft-00, mag2 RFC 5845, and a node moves from one to the other."""
     lab.attach("mn1", "mag1")
@@ -354,6 +378,7 @@ SCENARIOS: dict[str, Scenario] = {
     "rekey": Scenario(rekey, {}),
     "realm-keys": Scenario(realm_keys, {"keys": "realm"}),
     "draft-00": Scenario(draft_00, {"dialects": {"mag1": "draft-00"}}),
+    "revoke": Scenario(revoke, {}),
     "lma-restart": Scenario(lma_restart, {}),
     "mag-restart": Scenario(mag_restart, {}),
     "switch-restart": Scenario(switch_restart, {}),
