@@ -14,6 +14,7 @@ def register(subparsers: Any) -> None:
         "X.p4info.txtpb beside it, or X.p4, which p4c-bm2-ss then compiles.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--executor", choices=("interpreter", "native"), default="interpreter")
     parser.add_argument("--quiet", action="store_true", help="only failures and the count")
     parser.set_defaults(run=run)
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     failed = 0
     for path in args.files:
         try:
-            problems = Player(LocalBench(program_of(path))).play(parse(read(path), path.name))
+            problems = Player(LocalBench(program_of(path), args.executor)).play(parse(read(path), path.name))
         except P4pmipError as error:
             problems = [str(error)]
         failed += bool(problems)
@@ -37,5 +38,5 @@ def run(args: argparse.Namespace) -> int:
             print(f"{'FAIL' if problems else 'pass'} {path.name}")
         for problem in problems:
             print(f"     {problem}")
-    print(f"{len(args.files) - failed} of {len(args.files)} passed, executor interpreter")
+    print(f"{len(args.files) - failed} of {len(args.files)} passed, executor {args.executor}")
     return 1 if failed else 0

@@ -9,13 +9,25 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
+from p4pmip.errors import P4pmipError
 from p4pmip.softswitch.interpreter import Interpreter
 from p4pmip.softswitch.ir import FieldList, Program, Slot
+from p4pmip.softswitch.native.layout import (
+    VERDICT_DROP_EGRESS,
+    VERDICT_DROP_INGRESS,
+    VERDICT_SEND,
+    VERDICT_SLOW,
+    headers_fit,
+)
 from p4pmip.softswitch.packet import Packet, Trace
 from p4pmip.softswitch.replication import Replica, Replication
 from p4pmip.softswitch.state import CounterArray, MeterCells, RegisterArray
 from p4pmip.softswitch.tables import Entry, Group, MatchTable, Member
+
+if TYPE_CHECKING:
+    from p4pmip.softswitch.native.executor import NativeExecutor
 
 PASSES_LIMIT = 256
 """A packet that starts again more often (resubmitted, recirculated, cloned from a clone) is dropped and counted."""
@@ -45,6 +57,8 @@ class Profile:
 
 Output = Callable[[int, bytes], None]
 
+DROPS = {VERDICT_DROP_INGRESS: "ingress", VERDICT_DROP_EGRESS: "egress"}
+
 
 class Pipeline:
     """One loaded program with its tables, counters, meters, registers and replication.
@@ -73,6 +87,7 @@ class Pipeline:
             self._zero[header.base] = int(header.metadata)
         self._slots = program.standard
         self._traced: Interpreter | None = None
+        self.native: NativeExecutor | None = None
         self._plain = self._interpreter(trace=False)
         self.reset()
 
@@ -81,6 +96,20 @@ class Pipeline:
         for known in (self.counters, self.meters, self.registers):
             cells.update(known)
         return Interpreter(self.program, self.tables, cells, self.value_sets, self.drop_port, trace)
+
+    def use_native(self, cpu_port: int) -> "NativeExecutor | None":
+        """Run packets in machine code from now on, as far as machine code goes; None if the program is not for it.
+
+        Raises:
+            P4pmipError: there is no llvmlite here.
+        """
+        try:
+            from p4pmip.softswitch.native.executor import NativeExecutor
+        except ImportError as error:
+            raise P4pmipError("executor", "native", f"needs llvmlite: {error}", ["interpreter"]) from error
+        if headers_fit(self.program):
+            self.native = NativeExecutor(self.program, self.tables, self.counters, self.drop_port, cpu_port)
+        return self.native
 
     @property
     def source(self) -> str:
@@ -105,6 +134,18 @@ class Pipeline:
 
     def process(self, port: int, data: bytes, now: float, output: Output, trace: Trace | None = None) -> None:
         """Run one packet that came in on a port; `output` is called for each packet that leaves."""
+        if self.native is not None and trace is None:
+            verdict, to, leaving = self.native.run(port, data, now)
+            if verdict == VERDICT_SEND:
+                output(to, leaving)
+                return
+            if verdict != VERDICT_SLOW:
+                self.drops[DROPS[verdict]] += 1
+                return
+        self.interpret(port, data, now, output, trace)
+
+    def interpret(self, port: int, data: bytes, now: float, output: Output, trace: Trace | None = None) -> None:
+        """Run one packet in the interpreter, whatever the executor."""
         f = self._zero.copy()
         slots = self._slots
         f[slots["ingress_port"]] = port

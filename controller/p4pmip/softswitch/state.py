@@ -1,17 +1,31 @@
 """What a running program holds besides its tables: counters, meters, registers."""
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class CounterMirror(Protocol):
+    """An executor's own cells of a counter."""
+
+    def collect(self, packets: list[int], octets: list[int], index: int) -> None:
+        """Move what was counted in one cell."""
 
 
 class CounterArray:
     """An indirect counter: packets and octets of each cell."""
 
-    __slots__ = ("name", "octets", "packets")
+    __slots__ = ("mirror", "name", "octets", "packets")
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.packets = [0] * size
         self.octets = [0] * size
+        self.mirror: CounterMirror | None = None
+
+    def collect(self, index: int) -> None:
+        """Bring one cell up to date with what was counted elsewhere."""
+        if self.mirror is not None:
+            self.mirror.collect(self.packets, self.octets, index)
 
 
 class RegisterArray:

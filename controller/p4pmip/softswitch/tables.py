@@ -7,6 +7,7 @@ An exact table is one dictionary. Every other table is a list of dictionaries, o
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from p4pmip.softswitch.ir import KeyField, MatchKind, Table
 from p4pmip.softswitch.state import Meter
@@ -79,6 +80,25 @@ class Entry:
         """The P4Runtime action as written, for reading back what the action alone does not tell."""
 
 
+class Mirror(Protocol):
+    """An executor's own form of a table: it hears of every change."""
+
+    def inserted(self, entry: Entry) -> None:
+        """An entry has come."""
+
+    def removed(self, entry: Entry) -> None:
+        """An entry has gone."""
+
+    def changed(self, entry: Entry) -> None:
+        """An entry's action, arguments or meter are others now."""
+
+    def collect(self, entry: Entry) -> None:
+        """Add to the entry what was counted for it elsewhere."""
+
+    def cleared(self) -> None:
+        """All entries have gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """One (value, mask) of a whole key that an entry matches."""
@@ -106,6 +126,7 @@ class MatchTable:
         self._order: list[tuple[int, int, dict[int, list[Entry]]]] = []
         self._sequence = itertools.count(1)
         self.find: Callable[[int], Entry | None] = self._finder()
+        self.mirror: Mirror | None = None
 
     def _finder(self) -> Callable[[int], Entry | None]:
         if self.is_exact:
@@ -133,8 +154,10 @@ class MatchTable:
         """Add an entry that is not there yet."""
         entry.sequence = next(self._sequence)
         self.by_key[entry.match, entry.priority] = entry
+        if self.mirror is not None:
+            self.mirror.inserted(entry)
         if self.is_exact:
-            self.exact[self._exact_key(entry)] = entry
+            self.exact[self.exact_key(entry)] = entry
             return
         for pattern in self._patterns_of(entry):
             group = self._groups.setdefault(pattern.mask, {})
@@ -146,8 +169,10 @@ class MatchTable:
     def remove(self, entry: Entry) -> None:
         """Take an entry out."""
         del self.by_key[entry.match, entry.priority]
+        if self.mirror is not None:
+            self.mirror.removed(entry)
         if self.is_exact:
-            del self.exact[self._exact_key(entry)]
+            del self.exact[self.exact_key(entry)]
             return
         for pattern in self._patterns_of(entry):
             group = self._groups[pattern.mask]
@@ -178,7 +203,8 @@ class MatchTable:
         masks = {pattern.mask for pattern in self._patterns_of(entry)}
         return any(mask in masks and most < entry.priority for most, mask, _ in self._order)
 
-    def _exact_key(self, entry: Entry) -> int:
+    def exact_key(self, entry: Entry) -> int:
+        """The whole key of an entry of an exact table."""
         key = 0
         for width, part in zip(self._widths, entry.match, strict=True):
             key = key << width | (part[0] if part else 0)
@@ -187,8 +213,20 @@ class MatchTable:
     def _patterns_of(self, entry: Entry) -> list[Pattern]:
         return list(patterns(self.table.key, entry.match))
 
+    def changed(self, entry: Entry) -> None:
+        """An entry's action, arguments or meter are others now."""
+        if self.mirror is not None:
+            self.mirror.changed(entry)
+
+    def collect(self, entry: Entry) -> None:
+        """Bring what was counted for an entry up to date."""
+        if self.mirror is not None:
+            self.mirror.collect(entry)
+
     def clear(self) -> None:
         """Remove every entry; the default one stays."""
+        if self.mirror is not None:
+            self.mirror.cleared()
         self.by_key.clear()
         self.exact.clear()
         self._groups.clear()

@@ -31,6 +31,7 @@ from p4pmip.softswitch.ir import (
     RegisterWrite,
     Resubmit,
     SetValid,
+    Slot,
     Stack,
     Statement,
     Truncate,
@@ -210,7 +211,10 @@ class StatementSource:
                 case Payload():
                     payload = " + p.data[p.offset:]"
                 case Bits(value, width, header):
-                    step = _appended(fitted(value, width, False), width)
+                    if isinstance(value, Slot) and value.variable is not None:
+                        step = f"v = v << f[{value.variable}] | f[{value.index}]; n += f[{value.variable}]"
+                    else:
+                        step = _appended(fitted(value, width, False), width)
                     lines += [step] if header is None else [f"if f[{header}]: {step}"]
                 case WholeHeader(header):
                     lines += [f"if f[{header.base}]:", *indented(joined(header))]

@@ -10,8 +10,10 @@ DROP_PORT = 511
 class LocalBench:
     """A pipeline and a clock that stands still."""
 
-    def __init__(self, config: "p4runtime.ForwardingPipelineConfig") -> None:
+    def __init__(self, config: "p4runtime.ForwardingPipelineConfig", executor: str = "interpreter") -> None:
         self._running = Running(load(config, DROP_PORT))
+        if executor == "native":
+            self._running.pipeline.use_native(0)
         self.schema = self._running.schema
         self._out: list[tuple[int, bytes]] = []
 

@@ -41,6 +41,8 @@ class Cells:
         cells = self.schema.cell(self.schema.counters, given.counter_id, "counter_id")
         array = self.pipeline.counters[cells.name]
         indexes = [_index(cells, given.index)] if given.HasField("index") else range(cells.size)
+        for index in indexes:
+            array.collect(index)
         before = [(index, array.packets[index], array.octets[index]) for index in indexes]
         for index in indexes:
             array.packets[index], array.octets[index] = given.data.packet_count, given.data.byte_count
@@ -88,11 +90,13 @@ class Cells:
         schema, entry = self.entries.entry(given.table_entry)
         if schema.meter is None:
             raise invalid("direct_meter_entry: table", schema.name, "has no direct meter", self._metered())
-        before = entry.meter
+        before, table = entry.meter, self.pipeline.tables[schema.name]
         entry.meter = Meter(meter_config(schema.name, given.config), now) if given.HasField("config") else None
+        table.changed(entry)
 
         def undo() -> None:
             entry.meter = before
+            table.changed(entry)
 
         return undo
 
@@ -122,6 +126,7 @@ class Cells:
         for cells in self._chosen(self.schema.counters, given.counter_id, "counter_id"):
             array = self.pipeline.counters[cells.name]
             for index in [_index(cells, given.index)] if given.HasField("index") else range(cells.size):
+                array.collect(index)
                 entity = p4runtime.Entity()
                 entity.counter_entry.counter_id, entity.counter_entry.index.index = cells.id, index
                 data = entity.counter_entry.data

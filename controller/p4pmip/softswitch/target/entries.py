@@ -69,9 +69,9 @@ class TableEntries:
         if entry is None:
             raise not_found(f"{schema.name}: entry", describe(schema, given), "does not exist")
         if entry.const or schema.const:
-            return self._modify_const(kind, schema, entry, given, now)
+            return self._modify_const(kind, schema, table, entry, given, now)
         if kind == MODIFY:
-            return self._modify(schema, entry, given, now)
+            return self._modify(schema, table, entry, given, now)
         if kind == DELETE:
             table.remove(entry)
             self._use(entry, -1)
@@ -104,8 +104,10 @@ class TableEntries:
         self._use(entry, +1)
         return in_turn(partial(table.remove, entry), partial(self._use, entry, -1))
 
-    def _modify(self, schema: TableSchema, entry: Entry, given: "p4runtime.TableEntry", now: float) -> Undo:
-        undo = self._snapshot(entry)
+    def _modify(
+        self, schema: TableSchema, table: MatchTable, entry: Entry, given: "p4runtime.TableEntry", now: float
+    ) -> Undo:
+        undo = self._snapshot(table, entry)
         changed = Entry(entry.match, entry.priority, entry.action, entry.arguments)
         changed.choice, changed.source = entry.choice, entry.source
         if given.HasField("action"):
@@ -120,16 +122,24 @@ class TableEntries:
         entry.action, entry.arguments = changed.action, changed.arguments
         entry.choice, entry.source = changed.choice, changed.source
         self._use(entry, +1)
+        table.changed(entry)
         return undo
 
     def _modify_const(
-        self, kind: int, schema: TableSchema, entry: Entry, given: "p4runtime.TableEntry", now: float
+        self,
+        kind: int,
+        schema: TableSchema,
+        table: MatchTable,
+        entry: Entry,
+        given: "p4runtime.TableEntry",
+        now: float,
     ) -> Undo:
         if kind != MODIFY or given.HasField("action"):
             problem = "its entries are constant: only their direct resources can be modified"
             raise Refusal(Code.PERMISSION_DENIED, "table", schema.name, problem)
-        undo = self._snapshot(entry)
+        undo = self._snapshot(table, entry)
         self._set_details(schema, entry, given, now)
+        table.changed(entry)
         return undo
 
     def _default(
@@ -146,13 +156,14 @@ class TableEntries:
         if schema.profile is not None:
             raise Refusal(Code.PERMISSION_DENIED, f"{schema.name}: default entry", "MODIFY", "of an indirect table")
         entry, definition = table.default, table.table
-        undo = self._snapshot(entry)
+        undo = self._snapshot(table, entry)
         if given.HasField("action"):
             self._set_action(schema, entry, given.action, default=True)
         else:
             entry.action = -1 if definition.default_action is None else definition.default_action
             entry.arguments = definition.default_arguments
         self._set_details(schema, entry, given, now)
+        table.changed(entry)
         return undo
 
     def _set_action(
@@ -232,7 +243,8 @@ class TableEntries:
         entry.controller = given.controller_metadata
 
     @staticmethod
-    def _snapshot(entry: Entry) -> Undo:
+    def _snapshot(table: MatchTable, entry: Entry) -> Undo:
+        table.collect(entry)
         names = (
             "action", "arguments", "choice", "source", "packets", "octets", "meter", "idle_timeout", "notified",
             "metadata", "controller",
@@ -248,6 +260,7 @@ class TableEntries:
                 setattr(entry, name, value)
             if changed:
                 TableEntries._use(entry, +1)
+            table.changed(entry)
 
         return undo
 
@@ -263,9 +276,11 @@ class TableEntries:
                     raise invalid(f"{schema.name}: time_since_last_hit", "set", "the table has no idle timeout")
                 continue
             if given.is_default_action:
+                table.collect(table.default)
                 yield self._encoded(schema, table.default, given, now, default=True)
                 continue
             for entry in self._selected(schema, table, given):
+                table.collect(entry)
                 yield self._encoded(schema, entry, given, now)
 
     def _selected(self, schema: TableSchema, table: MatchTable, given: "p4runtime.TableEntry") -> list[Entry]:
@@ -336,12 +351,14 @@ class TableEntries:
     def entry(self, given: "p4runtime.TableEntry") -> tuple[TableSchema, Entry]:
         """The one entry that a DirectCounterEntry or DirectMeterEntry names."""
         schema, table = self._tables[self.schema.table(given.table_id).id]
+        table.collect(table.default)
         if given.is_default_action:
             return schema, table.default
         match, priority = decode_match(schema, given.match), decode_priority(schema, given.priority)
         entry = table.by_key.get((match, priority))
         if entry is None:
             raise not_found(f"{schema.name}: entry", describe(schema, given), "does not exist")
+        table.collect(entry)
         return schema, entry
 
     def selected(self, given: "p4runtime.TableEntry") -> Iterator[tuple[TableSchema, Entry, "p4runtime.TableEntry"]]:
@@ -350,6 +367,7 @@ class TableEntries:
             schema, table = self._tables[self.schema.table(table_id).id]
             chosen = [table.default] if given.is_default_action else self._selected(schema, table, given)
             for entry in chosen:
+                table.collect(entry)
                 key = p4runtime.TableEntry(table_id=schema.id, priority=entry.priority)
                 if given.is_default_action:
                     key.is_default_action = True
@@ -363,6 +381,8 @@ class TableEntries:
             if not schema.idle_timeout:
                 continue
             for entry in list(table.by_key.values()):
+                if entry.idle_timeout:
+                    table.collect(entry)
                 if entry.idle_timeout and not entry.notified and (now - entry.last_hit) * 1e9 >= entry.idle_timeout:
                     entry.notified = True
                     yield self._encoded(schema, entry, p4runtime.TableEntry(), now).table_entry

@@ -1,0 +1,80 @@
+"""How entries and tables lie in memory, for machine code and for what writes them."""
+
+from dataclasses import dataclass
+
+from p4pmip.softswitch.ir import Program, Table
+
+VERDICT_SLOW, VERDICT_SEND, VERDICT_DROP_INGRESS, VERDICT_DROP_EGRESS = range(1, 5)
+"""What became of a packet: the interpreter must take it, it leaves, it was dropped."""
+
+KIND_SHIFT, PORT_SHIFT = 56, 32
+"""A result is `verdict << KIND_SHIFT | port << PORT_SHIFT | length`."""
+
+WORD = 64
+
+# Words of an entry after its key.
+ACTION, FLAGS, PRIORITY, SEQUENCE, PACKETS, OCTETS, LAST_HIT, ARGUMENTS = range(8)
+
+SLOW = 1
+"""In FLAGS: the packet that hits this entry is the interpreter's (a meter is configured)."""
+
+# Words of a group after its masks.
+CAPACITY_MASK, MOST, SLOTS, GROUP_WORDS = range(4)
+
+EMPTY, GONE = 0, 1
+"""What a hash slot holds besides the address of an entry."""
+
+MULTIPLY = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+WORD_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TableLayout:
+    """One table."""
+
+    words: int
+    """Of its key."""
+    entry_words: int
+    width: int
+
+
+def table_layout(program: Program, table: Table) -> TableLayout:
+    """The layout of a table's key and entries."""
+    width = sum(field.width for field in table.key)
+    words = max(1, -(-width // WORD))
+    arguments = max((argument_words(program, one) for one in table.actions), default=0)
+    return TableLayout(words, words + ARGUMENTS + arguments, width)
+
+
+def argument_words(program: Program, action: int) -> int:
+    """All parameters of an action."""
+    return sum(-(-width // WORD) for _, width in program.actions[action].parameters)
+
+
+def argument_at(program: Program, action: int, index: int) -> int:
+    """The word where a parameter begins, after ARGUMENTS."""
+    return sum(-(-width // WORD) for _, width in program.actions[action].parameters[:index])
+
+
+def split(value: int, words: int) -> tuple[int, ...]:
+    """A number as words, the lowest first."""
+    return tuple(value >> WORD * at & WORD_MASK for at in range(words))
+
+
+def hashed(words: tuple[int, ...]) -> int:
+    """The hash of a masked key: machine code computes the same."""
+    value = words[0] * MULTIPLY[0] & WORD_MASK
+    value ^= value >> 32
+    for word in words[1:]:
+        value = (value ^ word) * MULTIPLY[1] & WORD_MASK
+        value ^= value >> 29
+    return value
+
+
+GROWTH = 2048
+"""Octets that headers may add to a frame in machine code's buffers."""
+
+
+def headers_fit(program: Program) -> bool:
+    """Whether what leaves always fits the buffer."""
+    return sum(header.octets for header in program.deparser) <= GROWTH
