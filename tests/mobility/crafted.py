@@ -64,8 +64,8 @@ def options(
 class Anchor:
     """An LMA whose switch does at once what it is told, unless `hold` or `refuse` say otherwise."""
 
-    def __init__(self, config: LmaConfig | None = None, **changes: object) -> None:
-        self.config = replace(config or lma_config(), **changes)  # type: ignore[arg-type]
+    def __init__(self, **changes: Any) -> None:
+        self.config: LmaConfig = replace(lma_config(), **changes)
         self.engine = LocalMobilityAnchor(self.config, Random(1))
         self.now = 0.0
         self.sequence = 0

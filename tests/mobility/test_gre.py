@@ -26,6 +26,7 @@ from p4pmip.mobility.update_list import State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
 from p4pmip.wire.mobility_header import encode
+from p4pmip.wire.numbers import BindingAcknowledgementFlag
 
 DRAFT, RFC, STRICT = Dialect.DRAFT_00, Dialect.RFC5845, Dialect.RFC5845_STRICT
 ALL = pytest.mark.parametrize("dialect", list(Dialect))
@@ -417,9 +418,9 @@ class Scripted:
         details = {"lifetime": 900, "sequence": asked.sequence, **changes}
         answer = BindingAcknowledgement(
             code,
-            0x20,
+            BindingAcknowledgementFlag.P,
             options=(*echoed, prefix, *gre),
-            **details,  # type: ignore[arg-type]
+            **details,
         )
         send = Send(
             encode(answer, LMA, MAGS[0]),

@@ -591,7 +591,7 @@ def test_no_ipv4_address_left_is_130_and_the_prefix_is_free_again() -> None:
 def test_one_family_can_be_deregistered_alone() -> None:
     lma = Anchor()
     lma.ask(ipv4="0.0.0.0")
-    address = str(lma.only().binding.ipv4).split("/")[0]  # type: ignore[arg-type]
+    address = str(lma.only().binding.ipv4).split("/")[0]
     assert status(lma.ask(prefixes=(), ipv4=address, lifetime=0)) == 0
     assert lma.only().ipv4 is None
     assert lma.only().phase is Phase.ACTIVE
@@ -600,7 +600,7 @@ def test_one_family_can_be_deregistered_alone() -> None:
     assert status(lma.ask(prefixes=(PREFIX,), lifetime=0)) == 0
     assert lma.only().prefixes == ()
     assert not lma.engine.cache.prefixes
-    address = str(lma.only().binding.ipv4).split("/")[0]  # type: ignore[arg-type]
+    address = str(lma.only().binding.ipv4).split("/")[0]
     assert status(lma.ask(prefixes=(), ipv4=address, lifetime=0)) == 0
     assert lma.only().phase is Phase.HELD
 

@@ -137,7 +137,7 @@ def test_a_new_session_cannot_take_the_prefixes_of_another_of_the_same_node() ->
 def test_an_ipv4_home_address_finds_its_entry_where_no_prefix_is_named() -> None:
     lma = Anchor()
     lma.ask(0, prefixes=(), ipv4="0.0.0.0")
-    address = str(lma.only().binding.ipv4).split("/")[0]  # type: ignore[arg-type]
+    address = str(lma.only().binding.ipv4).split("/")[0]
     assert status(lma.ask(1, prefixes=(), ipv4=address, hi=2, ll=OTHER_LL)) == 0
     assert lma.only().path.peer.address == MAGS[1]
     assert status(lma.ask(2, mn=OTHER_MN, prefixes=(), ipv4=address, hi=2, ll=OTHER_LL)) == 171

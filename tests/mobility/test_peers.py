@@ -10,6 +10,7 @@ from tests.mobility.domain import LMA, MAGS, MN, UTC, Domain, lma_config, lma_pe
 
 from p4pmip.mobility.binding import Phase
 from p4pmip.mobility.config import Peer
+from p4pmip.mobility.heartbeat import announce
 from p4pmip.mobility.ordering import ntp
 from p4pmip.wire import options as o
 from p4pmip.wire.authenticator import Algorithm, SecurityAssociation
@@ -21,7 +22,7 @@ from p4pmip.wire.message import (
     BindingUpdate,
     Heartbeat,
 )
-from p4pmip.wire.numbers import BindingUpdateFlag, HeartbeatFlag, RevocationFlag
+from p4pmip.wire.numbers import BindingAcknowledgementFlag, BindingUpdateFlag, HeartbeatFlag, RevocationFlag
 
 R, U = HeartbeatFlag.R, HeartbeatFlag.U
 P, G, V = RevocationFlag.P, RevocationFlag.G, RevocationFlag.V
@@ -101,7 +102,10 @@ def test_an_lma_that_lost_its_bindings_is_registered_with_anew() -> None:
 def test_the_sessions_of_a_mag_that_lost_them_are_held() -> None:
     lma = Anchor()
     lma.ask()
-    counter = lambda value: Heartbeat(U | R, 0, (o.RestartCounter(value),))  # noqa: E731
+
+    def counter(value: int) -> Heartbeat:
+        return Heartbeat(U | R, 0, (o.RestartCounter(value),))
+
     lma.send(counter(8))
     assert lma.only().phase is Phase.ACTIVE
     lma.send(counter(8))
@@ -115,8 +119,6 @@ def test_the_sessions_of_a_mag_that_lost_them_are_held() -> None:
 
 @pytest.mark.requirement("R5847-3.2-5")
 def test_a_node_that_lost_its_bindings_says_so_unasked() -> None:
-    from p4pmip.mobility.heartbeat import announce
-
     domain = beating()
     announce(domain.anchor())
     domain.carry_out()
@@ -364,10 +366,10 @@ def test_a_forged_refusal_does_not_stop_a_mag() -> None:
     update = messages(domain, BindingUpdate)[-1]
     forged = BindingAcknowledgement(
         152,
-        0x20,
+        BindingAcknowledgementFlag.P,
         update.sequence,
         0,
-        tuple(one for one in update.options if not isinstance(one, o.GreKey)),  # type: ignore[arg-type]
+        tuple(one for one in update.options if not isinstance(one, o.GreKey)),
     )
     local = domain.anchor().peers[MAGS[0]]
     assert local.local is not None
@@ -383,7 +385,10 @@ def test_replay_protection() -> None:
     assert secured(SECRET, SECRET, send_replay=True, replay_protection=True).mags[0].served
     assert secured(SECRET, SECRET, replay_protection=True).statuses() == {145: 1}
     lma = Anchor(peers=lma_peers(replay_protection=True))
-    stamp = lambda utc: (o.ReplayProtection(ntp(utc)),)  # noqa: E731
+
+    def stamp(utc: float) -> tuple[o.Option, ...]:
+        return (o.ReplayProtection(ntp(utc)),)
+
     assert status(lma.ask(extra=stamp(UTC + 8))) == 144
     assert status(lma.ask(extra=stamp(UTC))) == 0
     assert status(lma.ask(extra=stamp(UTC))) == 144

@@ -9,7 +9,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from tests.mobility.domain import MAGS, Domain, Node, lma_config, lma_peers, mag_config, realms
+from tests.mobility.domain import LMA, MAGS, Domain, Node, lma_config, lma_peers, mag_config, realms
 
 from p4pmip.mobility.binding import Granularity, Gre, Phase
 from p4pmip.mobility.config import GrePolicy, Peer
@@ -33,8 +33,6 @@ class Storm:
         self.lma_config = lma_config(
             peers=lma_peers(dialect=dialect), realms=policy, revoke_on_handoff=random.random() < 0.3, lifetime=120
         )
-        from tests.mobility.domain import LMA
-
         self.mag_configs = [
             mag_config(address, Peer(LMA, dialect=other), realms=policy, lifetime=120) for address in MAGS
         ]

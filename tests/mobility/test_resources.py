@@ -19,7 +19,7 @@ from p4pmip.mobility.keys import KeyAllocator, KeyRing
 from p4pmip.mobility.lma import LocalMobilityAnchor
 from p4pmip.mobility.mag import MobileAccessGateway
 from p4pmip.mobility.pools import Pool
-from p4pmip.mobility.record import from_record, to_record
+from p4pmip.mobility.record import Record, from_record, to_record
 from p4pmip.mobility.session import pack
 from p4pmip.mobility.timers import Timed, Timers
 
@@ -82,12 +82,12 @@ def test_no_key_is_given_twice_whatever_is_claimed_and_released(
     for now, (take, index) in enumerate(steps):
         if take:
             free = size - len(taken) - sum(until > now for until in resting.values())
-            key = keys.allocate(float(now))
-            assert (key is None) == (free <= 0)
-            if key is not None:
-                assert key not in taken
-                assert resting.get(key, -inf) <= now
-                taken.add(key)
+            fresh = keys.allocate(float(now))
+            assert (fresh is None) == (free <= 0)
+            if fresh is not None:
+                assert fresh not in taken
+                assert resting.get(fresh, -inf) <= now
+                taken.add(fresh)
         elif taken:
             key = sorted(taken)[index % len(taken)]
             taken.remove(key)
@@ -212,7 +212,7 @@ def restarted(domain: Domain, node: Node, make: Callable[[], LocalMobilityAnchor
     """Kill a node and start it again with what its journal holds."""
     rows = [json.loads(json.dumps([one.kind, one.key, one.payload])) for one in node.journal.values()]
     engine = make()
-    records = [type(next(iter(node.journal.values())))(*row) for row in rows]
+    records = [Record(*row) for row in rows]
     engine.restore(records, domain.now, domain.utc)
     node.engine, node.held, node.served = engine, [], {}
     domain.carry_out()
@@ -279,8 +279,6 @@ def test_timestamps_stay_over_a_restart() -> None:
     lma.ask(stamp=UTC + 0.2)
     record = to_record(lma.only())
     other = Anchor()
-    from p4pmip.mobility.record import Record
-
     other.engine.restore([Record("session", "1", record)], 0.0, UTC)
     assert status(other.ask(stamp=UTC + 0.1)) == 157
 

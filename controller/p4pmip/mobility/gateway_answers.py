@@ -1,0 +1,208 @@
+"""Proxy Binding Acknowledgements at a MAG: every status and what it means (RFC 5213 §6.9.1.2, draft-00 §4.2)."""
+
+from p4pmip.mobility.binding import Gre, Phase
+from p4pmip.mobility.dialects import Action, Memo, mag_decision
+from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.gateway_registration import GatewayRegistration
+from p4pmip.mobility.peer import PeerState
+from p4pmip.mobility.reply import Reply, parse
+from p4pmip.mobility.update_list import ListEntry, State
+from p4pmip.wire import options as o
+from p4pmip.wire.fault import Reason
+from p4pmip.wire.message import (
+    BindingAcknowledgement,
+)
+from p4pmip.wire.mobility_header import Decoded
+from p4pmip.wire.numbers import (
+    LIFETIME_UNIT,
+    Status,
+)
+
+
+class GatewayAnswers(GatewayRegistration):
+    """From a PBA to a binding, to another PBU, or to the end."""
+
+    def _acknowledgement(
+        self,
+        message: BindingAcknowledgement,
+        decoded: Decoded,
+        peer: PeerState | None,
+        source: Endpoint,
+        destination: Endpoint,
+        now: float,
+        utc: float,
+    ) -> None:
+        reply = parse(message)
+        entry = self._match(reply, peer)
+        if entry is None or entry.outstanding is None:
+            self.received(message, source, destination, "ignored_unmatched")
+        elif not self.authentic(decoded, peer, self._care_of(entry)):
+            self.received(message, source, destination, "ignored_not_authentic")
+        elif any(fault.reason == Reason.DUPLICATE_OPTION for fault in decoded.faults):
+            self.received(message, source, destination, "ignored_duplicate_option")
+        elif not reply.echoes(entry, entry.outstanding.indicator):
+            # RFC 5213 §6.9.1.2: ignored, and not sent again until somebody has looked.
+            self.received(message, source, destination, "ignored_not_what_was_asked")
+            self.alarm("pba_mismatch", str(source), entry.session_id)
+            self.timers.disarm(entry)
+        else:
+            self.received(message, source, destination, f"status_{int(message.status)}")
+            if entry.state is State.LEAVING:
+                self._left(entry, reply, now, utc)
+            elif message.status < 128 and message.lifetime:
+                self._accepted(entry, reply, now, utc)
+            else:
+                self._rejected(entry, reply, now, utc)
+
+    def _match(self, reply: Reply, peer: PeerState | None) -> ListEntry | None:
+        """RFC 5213 §6.9.1.2: by MN-Identifier and sequence number; a 135 carries another number (RFC 6275 §9.5.1)."""
+        waiting = [one for one in self._by_mn.get(reply.mn, ()) if one.outstanding is not None and one.peer is peer]
+        for entry in waiting:
+            if entry.outstanding is not None and entry.outstanding.sequence == reply.message.sequence:
+                return entry
+        out_of_window = reply.message.status == Status.SEQUENCE_NUMBER_OUT_OF_WINDOW
+        return waiting[0] if out_of_window and len(waiting) == 1 else None
+
+    def _left(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
+        """The answer to a de-registration; its GRE option says nothing."""
+        status, outstanding = reply.message.status, entry.outstanding
+        assert outstanding is not None
+        late = status in (Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED, Status.SEQUENCE_NUMBER_OUT_OF_WINDOW)
+        if late and not outstanding.corrected:
+            entry.sequence = reply.message.sequence
+            outstanding.corrected = True
+            self._transmit(entry, outstanding, now, utc)
+            return
+        self._remove(entry, now)
+
+    def _accepted(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
+        outstanding, peer = entry.outstanding, entry.peer
+        assert outstanding is not None
+        entry.outstanding = None
+        decision = mag_decision(
+            peer.config.dialect, outstanding.option, reply.answer(peer.config.codepoints), reply.gre, entry.held
+        )
+        if decision.counter is not None:
+            self.counters[decision.counter] += 1
+        if decision.memo is not None:
+            self._remember(entry, decision.memo, now)
+        gre, uplink = self._outcome(entry, decision.action, reply)
+        tlv = outstanding.tlv and reply.tlv and gre is not Gre.PLAIN
+        if reply.user_plane is not None:
+            peer.user_plane = reply.user_plane
+        far = reply.user_plane or peer.config.tunnel or peer.config.address
+        tunnel = self._tunnel_to(entry, far, tlv)
+        entry.prefixes = reply.prefixes if entry.profile.ipv6 else ()
+        entry.ipv4 = reply.ipv4 if entry.profile.ipv4 else None
+        entry.ipv4_router = reply.ipv4_router
+        entry.dhcp_server = reply.dhcp_server
+        entry.state = State.BOUND
+        if gre is None or not self._policy(entry).allows(gre):
+            self._give_up(entry, "gre_policy", now, utc)
+        elif tunnel is None or (peer.config.udp_required and not tlv):
+            self._give_up(entry, "tunnel_policy", now, utc)
+        elif not entry.prefixes and entry.ipv4 is None:
+            self._give_up(entry, "no_address", now, utc)
+        else:
+            if reply.message.status == Status.GRE_TUNNELING_BUT_TLV_HEADER_NOT_SUPPORTED and not outstanding.tlv:
+                self.counters["unexpected_status"] += 1
+            lifetime = reply.message.lifetime
+            entry.expires = now + lifetime * LIFETIME_UNIT
+            fraction = self.config.refresh_fraction - self.random.random() * self.config.refresh_jitter
+            self.timers.arm(entry, now + lifetime * LIFETIME_UNIT * fraction)
+            link_local = reply.link_local or (None if entry.wanted is None else entry.wanted.link_local)
+            self._want(
+                entry, self._session(entry, Phase.ACTIVE, tunnel, gre, uplink, lifetime, utc, link_local=link_local)
+            )
+
+    def _outcome(self, entry: ListEntry, action: Action, reply: Reply) -> tuple[Gre | None, int | None]:
+        """What the binding has of GRE, and its uplink key; None: it must not be."""
+        known = entry.wanted
+        uplink = None if known is None else known.uplink_key
+        match action:
+            case Action.KEYED:
+                return Gre.KEYED, reply.key
+            case Action.UPDATE:
+                return Gre.KEYED, reply.key
+            case Action.MODE:
+                return Gre.MODE, None
+            case Action.PLAIN:
+                return Gre.PLAIN, None
+            case Action.KEEP:
+                return entry.held, uplink
+            case _:
+                return None, None
+
+    def _give_up(self, entry: ListEntry, name: str, now: float, utc: float) -> None:
+        """A binding that was granted and cannot be used: never forward plain what must not be (draft-00 §5.2)."""
+        self.alarm(name, f"LMA {entry.peer.config.address}, realm {entry.profile.realm}", entry.session_id)
+        self._leave(entry, now, utc)
+
+    def _remember(self, entry: ListEntry, memo: Memo, now: float) -> None:
+        until = now + self.config.capability_memo
+        match memo:
+            case Memo.SESSION:
+                entry.never_option = True
+            case Memo.LMA:
+                entry.peer.lacks_gre_until = until
+            case Memo.MOBILE_NODE:
+                self._without[entry.mn, entry.peer.config.address] = until
+
+    # --- refusals (RFC 5213 §6.9.1.2, draft-00 §4.2) ------------------------------------------------------------------
+
+    def _rejected(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
+        outstanding, peer = entry.outstanding, entry.peer
+        assert outstanding is not None
+        decision = mag_decision(
+            peer.config.dialect, outstanding.option, reply.answer(peer.config.codepoints), reply.gre, entry.held
+        )
+        if decision.memo is not None:
+            self._remember(entry, decision.memo, now)
+        once = not outstanding.corrected
+        match decision.action:
+            case Action.RESEND_WITH if once and self.config.gre_supported:
+                entry.always_option = True
+                self._again(entry, now, utc)
+                return
+            case Action.RESEND_WITHOUT if once and self._policy(entry).allows(Gre.PLAIN):
+                self._again(entry, now, utc)
+                return
+            case Action.RESEND_WITH | Action.RESEND_WITHOUT | Action.ALARM:
+                self.alarm("possible_misconfiguration", f"status {int(reply.message.status)}", entry.session_id)
+                self._stop(entry)
+                return
+            case _:
+                pass
+        match reply.message.status:
+            case Status.SEQUENCE_NUMBER_OUT_OF_WINDOW | Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED if once:
+                entry.sequence = reply.message.sequence
+                outstanding.corrected = True
+                self._transmit(entry, outstanding, now, utc)
+            case Status.SEQUENCE_NUMBER_OUT_OF_WINDOW | Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED:
+                outstanding.sequence = -1  # the retransmission timer goes on, with a fresh stamp
+            case Status.TIMESTAMP_MISMATCH | Status.MIPV6_ID_MISMATCH:
+                # Only once both clocks are right again; ours is not set by the LMA's stamp.
+                skew = "" if reply.timestamp is None else f"{o.Timestamp(reply.timestamp).to_utc() - utc:+.3f} s"
+                self.alarm("clock_skew", f"LMA {peer.config.address} {skew}".rstrip(), entry.session_id)
+                outstanding.sequence = -1
+            case Status.INSUFFICIENT_RESOURCES:
+                outstanding.sequence = -1
+            case (
+                Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX
+                | Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH
+                | Status.NOT_AUTHORIZED_FOR_IPV4_HOME_ADDRESS
+            ) if once and (entry.prefixes or entry.ipv4 is not None):
+                self._withdraw(entry)
+                self._want(entry, None)
+                entry.state = State.REGISTERING
+                entry.prefixes, entry.ipv4 = (), None
+                self._again(entry, now, utc)
+            case _:
+                self.alarm("registration_refused", f"status {int(reply.message.status)}", entry.session_id)
+                self._stop(entry)
+
+    def _again(self, entry: ListEntry, now: float, utc: float) -> None:
+        """The refused PBU once more, with what the refusal taught; same handoff indicator."""
+        outstanding = entry.outstanding
+        assert outstanding is not None
+        self._register(entry, outstanding.indicator, now, utc, corrected=True)

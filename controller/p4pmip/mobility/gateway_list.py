@@ -1,0 +1,118 @@
+"""The binding update list of a MAG as the world sees it: what switch and journal hold, and what is served."""
+
+from collections.abc import Iterator
+from random import Random
+
+from p4pmip.mobility import heartbeat
+from p4pmip.mobility.binding import Binding, IPAddress, Phase
+from p4pmip.mobility.config import MagConfig
+from p4pmip.mobility.effects import Advertise, Install, Withdraw
+from p4pmip.mobility.engine import Engine
+from p4pmip.mobility.peer import PeerState
+from p4pmip.mobility.session import Session
+from p4pmip.mobility.update_list import ListEntry, State
+
+
+class GatewayList(Engine):
+    """Entries, one open ticket each, and what follows when it is answered."""
+
+    def __init__(self, config: MagConfig, random: Random | None = None) -> None:
+        super().__init__(config, random)
+        self.config = config
+        self._list: dict[tuple[bytes, bytes], ListEntry] = {}
+        """By MN-Identifier and link-layer address."""
+        self._by_mn: dict[bytes, list[ListEntry]] = {}
+        self._by_session: dict[int, ListEntry] = {}
+        self._open: dict[int, ListEntry] = {}
+        self._sequence = self.random.getrandbits(16)
+        self._stamp = 0
+        self._without: dict[tuple[bytes, IPAddress], float] = {}
+        """Until when a mobile node's PBUs to an LMA carry no GRE Key option (draft-00 §4.2)."""
+
+    def sessions(self) -> Iterator[Session]:
+        """What switch and journal hold."""
+        return (entry.session for entry in self._list.values() if entry.session is not None)
+
+    def bindings(self) -> Iterator[Binding]:
+        """What the switch is to hold."""
+        return (session.binding for session in self.sessions())
+
+    def state(self, session_id: int) -> State | None:
+        """What a binding update list entry is doing; None if there is no such entry."""
+        entry = self._by_session.get(session_id)
+        return None if entry is None else entry.state
+
+    # --- the switch and the journal -----------------------------------------------------------------------------------
+
+    def _want(self, entry: ListEntry, session: Session | None) -> None:
+        """Ask for a state of the session; one ticket at a time, the last wish wins."""
+        entry.wanted = session
+        if entry.ticket is None and entry.session is not session:
+            entry.ticket = self._ticket()
+            entry.asked = session
+            self._open[entry.ticket] = entry
+            self.emit(Install(entry.ticket, entry.session, session))
+
+    def _settled(self, entry: ListEntry, now: float) -> None:
+        before, entry.session, entry.ticket = entry.session, entry.asked, None
+        had, has = counts(before), counts(entry.session)
+        entry.peer.sessions += has - had
+        if has > had and entry.peer.sessions == 1:
+            heartbeat.start(self, entry.peer, now)
+        self._proceed(entry, now)
+
+    def _proceed(self, entry: ListEntry, now: float) -> None:
+        """A ticket is answered: the next wish, or what waited for this one."""
+        if entry.wanted is not entry.session:
+            self._want(entry, entry.wanted)
+        elif entry.state is State.BOUND and entry.session is not None and entry.session.phase is Phase.ACTIVE:
+            self._advertise(entry, now)
+        if entry.session_id not in self._by_session and entry.session is None and entry.ticket is None:
+            self._released(entry, now)
+
+    def _advertise(self, entry: ListEntry, now: float) -> None:
+        assert entry.session is not None
+        entry.served = True
+        self.emit(Advertise(entry.session, max(entry.expires - now, 0.0), entry.dhcp_server))
+
+    def _withdraw(self, entry: ListEntry) -> None:
+        if entry.served and entry.session is not None:
+            entry.served = False
+            self.emit(Withdraw(entry.session))
+
+    # --- the list -----------------------------------------------------------------------------------------------------
+
+    def _add(self, entry: ListEntry) -> None:
+        self._list[entry.mn, entry.access.mac] = entry
+        self._by_mn.setdefault(entry.mn, []).append(entry)
+        self._by_session[entry.session_id] = entry
+
+    def _remove(self, entry: ListEntry, now: float) -> None:
+        """The entry goes; its key and session id are free once the switch has let go of them."""
+        self.timers.disarm(entry)
+        entry.outstanding = None
+        del self._list[entry.mn, entry.access.mac]
+        others = self._by_mn[entry.mn]
+        others.remove(entry)
+        if not others:
+            del self._by_mn[entry.mn]
+        del self._by_session[entry.session_id]
+        self._want(entry, None)
+        if entry.session is None and entry.ticket is None:
+            self._released(entry, now)
+
+    def _released(self, entry: ListEntry, now: float) -> None:
+        self._free_session_id(entry.session_id)
+        if entry.key is not None:
+            owner = (entry.peer.config.address, entry.profile.realm)
+            until = self.keys.release(entry.granularity, owner, entry.key, now)
+            if until is not None:
+                self._expire("key", str(entry.key), {}, until)
+            entry.key = None
+
+    def peer_failed(self, peer: PeerState) -> None:
+        """Bindings stay until their lifetime ends (RFC 5847 §3.1)."""
+
+
+def counts(session: Session | None) -> int:
+    return int(session is not None and session.phase is Phase.ACTIVE)

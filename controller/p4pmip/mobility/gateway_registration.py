@@ -1,0 +1,237 @@
+"""Proxy Binding Updates of a MAG: when they carry what (RFC 5213 §6.9.1, draft-00 §3.3 and §4.2, RFC 5845 §3.3)."""
+
+from ipaddress import IPv4Address, IPv6Address
+
+from p4pmip.mobility.binding import Gre, IPAddress, Phase, Role, Tunnel
+from p4pmip.mobility.config import GrePolicy
+from p4pmip.mobility.dialects import refresh_with_option, tlv_known
+from p4pmip.mobility.gateway_list import GatewayList
+from p4pmip.mobility.ordering import ntp
+from p4pmip.mobility.session import Session, unpack
+from p4pmip.mobility.update_list import ListEntry, Outstanding, State
+from p4pmip.wire import options as o
+from p4pmip.wire.message import (
+    BindingUpdate,
+)
+from p4pmip.wire.numbers import (
+    LIFETIME_UNIT,
+    BindingUpdateFlag,
+    HandoffIndicator,
+)
+
+_PBU = BindingUpdateFlag.A | BindingUpdateFlag.P
+_ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
+_ANY_IPV4 = o.IPv4HomeAddressRequest(IPv4Address(0), 0)
+_ASK_LINK_LOCAL = o.LinkLocalAddress(IPv6Address(0))
+_LONGEST_LIFETIME = 0xFFFF
+_STRENGTH = {Gre.PLAIN: 0, Gre.MODE: 1, Gre.KEYED: 2}
+
+
+class GatewayRegistration(GatewayList):
+    """From what a mobile node needs to the PBU that asks for it."""
+
+    def forget_capabilities(self) -> None:
+        """Offer GRE again to LMAs and for mobile nodes where it is remembered not to."""
+        self._without.clear()
+        for peer in self.peers.values():
+            peer.lacks_gre_until = 0.0
+
+    def _register(self, entry: ListEntry, indicator: int, now: float, utc: float, corrected: bool = False) -> None:
+        """Send a PBU that is the first one, for this entry or for its LMA."""
+        option = self._option(entry, initial=True, now=now)
+        if option is Gre.KEYED and entry.key is None:
+            owner = (entry.peer.config.address, entry.profile.realm)
+            entry.key = self.keys.acquire(entry.granularity, owner, now)
+            if entry.key is None:
+                self.alarm("keys_exhausted", f"{self.common.key_first}-{self.common.key_last}", entry.session_id)
+                self._stop(entry)
+                return
+        self._update(entry, indicator, self._lifetime(), option, now, utc, corrected)
+        if option is Gre.KEYED and entry.wanted is None and entry.outstanding is not None:
+            tunnel = self._expected_tunnel(entry, entry.outstanding.tlv)
+            if tunnel is not None:
+                self._want(entry, self._session(entry, Phase.PROPOSED, tunnel, Gre.KEYED, None, 0, utc))
+
+    def _refresh(self, entry: ListEntry, now: float, utc: float, corrected: bool = False) -> None:
+        if entry.renew:
+            entry.renew = False
+            self._register(entry, HandoffIndicator.HANDOFF_STATE_NOT_CHANGED, now, utc)
+            return
+        option = self._option(entry, initial=False, now=now)
+        self._update(entry, HandoffIndicator.HANDOFF_STATE_NOT_CHANGED, self._lifetime(), option, now, utc, corrected)
+
+    def _leave(self, entry: ListEntry, now: float, utc: float) -> None:
+        """Stop serving and de-register; what was never granted is de-registered too: its PBA may be on the way."""
+        self._withdraw(entry)
+        entry.state = State.LEAVING
+        self._update(entry, HandoffIndicator.HANDOFF_STATE_UNKNOWN, 0, Gre.PLAIN, now, utc)
+
+    def _stop(self, entry: ListEntry) -> None:
+        """Refused for good: nothing is sent or forwarded any more."""
+        self._withdraw(entry)
+        entry.state = State.STOPPED
+        entry.outstanding = None
+        self.timers.disarm(entry)
+        self._want(entry, None)
+
+    def _option(self, entry: ListEntry, *, initial: bool, now: float) -> Gre:
+        """The GRE Key option of the next PBU (draft-00 §3.3, §4.2; RFC 5845 §3.3, §4.2)."""
+        peer = entry.peer
+        if not self.config.gre_supported:
+            return Gre.PLAIN
+        if entry.always_option:
+            return Gre.KEYED
+        without = self._without.get((entry.mn, peer.config.address), 0.0)
+        if entry.never_option or now < peer.lacks_gre_until or now < without:
+            return Gre.PLAIN
+        if initial:
+            wanted = self._policy(entry).wanted
+            return max(wanted, entry.hint or Gre.PLAIN, key=_STRENGTH.__getitem__)
+        held = entry.held or Gre.PLAIN
+        return held if refresh_with_option(peer.config.dialect, held) else Gre.PLAIN
+
+    def _policy(self, entry: ListEntry) -> GrePolicy:
+        """The policy check, strengthened by the hint of the handoff process."""
+        policy = self.config.policy(entry.peer.config, entry.profile, entry.profile.ipv4)
+        if entry.hint is not None and entry.hint is not Gre.PLAIN and not policy.required:
+            return GrePolicy(max(policy.wanted, entry.hint, key=_STRENGTH.__getitem__), required=True)
+        return policy
+
+    def _lifetime(self) -> int:
+        """Asked for, in units of 4 s, rounded up."""
+        return min(-(-self.config.lifetime // LIFETIME_UNIT), _LONGEST_LIFETIME)
+
+    def _update(
+        self,
+        entry: ListEntry,
+        indicator: int,
+        lifetime: int,
+        option: Gre,
+        now: float,
+        utc: float,
+        corrected: bool = False,
+    ) -> None:
+        """Send a PBU anew and wait for its answer."""
+        tlv = option is not Gre.PLAIN and entry.peer.config.udp and tlv_known(entry.peer.config.dialect)
+        timeout = self.config.initial_bindack_timeout
+        entry.outstanding = Outstanding(0, indicator, lifetime, option, tlv, timeout, corrected=corrected)
+        self._transmit(entry, entry.outstanding, now, utc)
+
+    def _transmit(self, entry: ListEntry, outstanding: Outstanding, now: float, utc: float) -> None:
+        """Send a PBU, the first time or again: with a new sequence number and timestamp (RFC 5213 §6.9.4)."""
+        peer = entry.peer
+        assert peer.local is not None
+        if self.config.timestamp_based_approach_in_use:
+            self._sequence = (self._sequence + 1) % 65536
+            entry.sequence = self._sequence
+        else:
+            entry.sequence = (entry.sequence + 1) % 65536
+        outstanding.sequence = entry.sequence
+        flags = _PBU
+        if outstanding.tlv:
+            flags |= BindingUpdateFlag.T
+        if self.config.force_ipv4_udp_encapsulation_support:
+            flags |= BindingUpdateFlag.F
+        options = self._options(entry, outstanding, utc)
+        message = BindingUpdate(outstanding.sequence, flags, outstanding.lifetime, options)
+        self.send(message, peer.local, peer.remote, peer, self._care_of(entry))
+        self.timers.arm(entry, now + outstanding.timeout)
+
+    def _options(self, entry: ListEntry, outstanding: Outstanding, utc: float) -> tuple[o.Option, ...]:
+        """RFC 5213 §6.9.1.1, .3 and .4; RFC 5844 §3.2.2; RFC 7389 §4."""
+        profile, peer, ending = entry.profile, entry.peer, outstanding.lifetime == 0
+        options: list[o.Option] = [o.MobileNodeIdentifier.nai(entry.mn)]
+        nothing_known = not entry.prefixes and entry.ipv4 is None
+        if profile.ipv6 and (not ending or entry.prefixes or nothing_known):
+            known = [unpack(prefix) for prefix in entry.prefixes]
+            options += [o.HomeNetworkPrefix(IPv6Address(address), length) for address, length in known] or [_ANY_PREFIX]
+        options.append(o.HandoffIndicatorOption(outstanding.indicator))
+        options.append(o.AccessTechnologyOption(entry.technology))
+        options.append(o.LinkLayerIdentifier(entry.access.mac))
+        if self.config.fixed_link_local is None:
+            known_address = None if entry.wanted is None else entry.wanted.link_local
+            options.append(_ASK_LINK_LOCAL if known_address is None else o.LinkLocalAddress(known_address))
+        if self.config.timestamp_based_approach_in_use:
+            self._stamp = max(o.Timestamp.from_utc(utc).value, self._stamp + 1)
+            options.append(o.Timestamp(self._stamp))
+        if peer.config.replay_protection:
+            options.append(o.ReplayProtection(ntp(utc)))
+        if outstanding.option is not Gre.PLAIN:
+            options.append(o.GreKey(entry.key if outstanding.option is Gre.KEYED else None))
+        if profile.ipv4 and (not ending or entry.ipv4 is not None or nothing_known):
+            if entry.ipv4 is None:
+                options.append(_ANY_IPV4)
+            else:
+                address, length = unpack(entry.ipv4)
+                options.append(o.IPv4HomeAddressRequest(IPv4Address(address), length))
+        if self.config.force_ipv4_udp_encapsulation_support:
+            options.append(o.NatDetection(True, 0))
+        care_of = self._care_of(entry)
+        assert peer.local is not None
+        if care_of.version == 6 and care_of != peer.local.address:
+            options.append(o.AlternateCareOfAddress(IPv6Address(care_of)))
+        if peer.config.request_user_plane and not ending:
+            options.append(o.LmaUserPlaneAddress(None))
+        return tuple(options)
+
+    # --- tunnels ------------------------------------------------------------------------------------------------------
+
+    def _care_of(self, entry: ListEntry) -> IPAddress:
+        """Our tunnel end point towards an LMA: of the family of its own, where that is known."""
+        peer = entry.peer
+        assert peer.local is not None
+        far = peer.user_plane or peer.config.tunnel
+        if far is None and peer.config.request_user_plane and self.common.tunnel:
+            return self.common.tunnel[0]  # the LMA answers with its end of the same family
+        return self._tunnel_end((far or peer.config.address).version, peer.local) or peer.local.address
+
+    def _expected_tunnel(self, entry: ListEntry, tlv: bool) -> Tunnel | None:
+        """The tunnel, as far as it is known before the PBA."""
+        peer = entry.peer
+        far = peer.user_plane or peer.config.tunnel
+        if far is None and not peer.config.request_user_plane:
+            far = peer.config.address
+        return None if far is None else self._tunnel_to(entry, far, tlv)
+
+    def _tunnel_to(self, entry: ListEntry, far: IPAddress, udp: bool) -> Tunnel | None:
+        assert entry.peer.local is not None
+        near = self._tunnel_end(far.version, entry.peer.local)
+        return None if near is None else entry.peer.tunnel(near, far, udp and far.version == 4)
+
+    def _session(
+        self,
+        entry: ListEntry,
+        phase: Phase,
+        tunnel: Tunnel,
+        gre: Gre,
+        uplink: int | None,
+        lifetime: int,
+        utc: float,
+        link_local: IPv6Address | None = None,
+    ) -> Session:
+        peer = entry.peer
+        assert peer.local is not None
+        return Session(
+            role=Role.MAG,
+            mn=entry.mn,
+            realm=entry.profile.realm,
+            session_id=entry.session_id,
+            phase=phase,
+            technology=entry.technology,
+            link_layer=entry.access.mac,
+            link_local=link_local,
+            prefixes=entry.prefixes,
+            ipv4=entry.ipv4,
+            ipv4_router=entry.ipv4_router,
+            tunnel=tunnel,
+            path=peer.path(peer.local, peer.remote),
+            gre=gre,
+            granularity=entry.granularity,
+            uplink_key=uplink,
+            downlink_key=entry.key if gre is Gre.KEYED else None,
+            lifetime=lifetime,
+            expires_utc=utc + lifetime * LIFETIME_UNIT,
+            timestamp=self._stamp,
+            sequence=entry.sequence,
+            access=entry.access,
+        )
