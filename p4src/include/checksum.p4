@@ -26,16 +26,14 @@ control ChecksumVerification(inout headers_t hdr, inout metadata_t meta) {
                         hdr.inner_ipv4.checksum, HashAlgorithm.csum16);
         // RFC 2784 §2.3: over the GRE header, with the checksum as zero, and everything after it
         verify_checksum_with_payload(hdr.gre_checksum.isValid(),
-            { hdr.gre.has_checksum, hdr.gre.routing, hdr.gre.has_key, hdr.gre.has_sequence, hdr.gre.strict_route,
-              hdr.gre.recursion, hdr.gre.reserved, hdr.gre.version, hdr.gre.protocol, hdr.gre_checksum.reserved,
+            { hdr.gre.flags, hdr.gre.source_route, hdr.gre.reserved, hdr.gre.version, hdr.gre.protocol, hdr.gre_checksum.reserved,
               hdr.gre_key.key, hdr.gre_sequence.number, INNER_HEADERS },
             hdr.gre_checksum.checksum, HashAlgorithm.csum16);
         // RFC 768: zero is "none". Only tunnels have their UDP header extracted.
         verify_checksum_with_payload(hdr.udp.isValid() && hdr.udp.checksum != 0,
             { hdr.ipv4.src, hdr.ipv4.dst, 8w0, hdr.ipv4.protocol, hdr.udp.length,
               hdr.udp.src_port, hdr.udp.dst_port, hdr.udp.length, hdr.tlv.zero, hdr.tlv.next_header, hdr.tlv.length,
-              hdr.gre.has_checksum, hdr.gre.routing, hdr.gre.has_key, hdr.gre.has_sequence, hdr.gre.strict_route,
-              hdr.gre.recursion, hdr.gre.reserved, hdr.gre.version, hdr.gre.protocol, hdr.gre_checksum.checksum,
+              hdr.gre.flags, hdr.gre.source_route, hdr.gre.reserved, hdr.gre.version, hdr.gre.protocol, hdr.gre_checksum.checksum,
               hdr.gre_checksum.reserved, hdr.gre_key.key, hdr.gre_sequence.number, INNER_HEADERS },
             hdr.udp.checksum, HashAlgorithm.csum16);
     }

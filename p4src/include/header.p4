@@ -110,16 +110,18 @@ header tlv_t {
     bit<16> length;
 }
 
-/* RFC 2784 §2.1 with RFC 2890 §2; routing, strict_route and recursion are RFC 1701's, which a receiver must refuse. */
+/* RFC 2784 §2.1 with RFC 2890 §2. */
 header gre_t {
-    bit<1> has_checksum;
-    bit<1> routing;
-    bit<1> has_key;
-    bit<1> has_sequence;
-    bit<1> strict_route;
-    bit<1> recursion;
+    bit<4> flags;          // checksum, routing (RFC 1701's), key, sequence number
+    bit<2> source_route;   // RFC 1701's strict source route and recursion: a receiver must refuse them
     bit<7> reserved;
     bit<3> version;
+    bit<16> protocol;
+}
+
+/* The same as it is sent: fewer fields to fill in. */
+header tx_gre_t {
+    bit<16> flags;
     bit<16> protocol;
 }
 
@@ -150,7 +152,7 @@ struct headers_t {
     ipv6_t tx_ipv6;
     udp_t tx_udp;
     tlv_t tx_tlv;
-    gre_t tx_gre;
+    tx_gre_t tx_gre;
     gre_key_t tx_gre_key;
     // slot 1
     ipv4_t ipv4;

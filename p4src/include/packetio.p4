@@ -64,6 +64,19 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         reasons.count(meta.reason);
         if ((bit<8>)meta.reason < REASON_DROP) {
             punt();
+            // What came out of a tunnel is shown without it.
+            if (hdr.ipv6.isValid()) {
+                meta.ether_type = TYPE_IPV6;
+            } else {
+                meta.ether_type = TYPE_IPV4;
+            }
+            if (meta.peer_id != 0) {
+                if (hdr.vlan.isValid()) {
+                    hdr.vlan.ether_type = meta.ether_type;
+                } else {
+                    hdr.ethernet.ether_type = meta.ether_type;
+                }
+            }
         } else {
             mark_to_drop(standard_metadata);
         }

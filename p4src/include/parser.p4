@@ -10,7 +10,8 @@
 
 error {
     IPHeader,      // slot 1: version or header length
-    InnerIPHeader  // slot 2
+    InnerIPHeader, // slot 2
+    GreHeader      // bits that a receiver must refuse, or a version
 }
 
 parser PacketParser(packet_in packet,
@@ -230,24 +231,28 @@ parser PacketParser(packet_in packet,
     state gre_header {
         packet.extract(hdr.gre);
         meta.tunnel_header = meta.tunnel_header + 4;
-        // RFC 1701's bits would move everything after them.
-        transition select(hdr.gre.routing, hdr.gre.strict_route, hdr.gre.recursion, hdr.gre.version, hdr.gre.has_checksum) {
-            (0, 0, 0, 0, 1): gre_checksum;
-            (0, 0, 0, 0, 0): gre_key_or_not;
-            default: accept;
+        // What RFC 1701's bits announce would move everything after them.
+        transition select(hdr.gre.flags, hdr.gre.source_route, hdr.gre.version) {
+            (0b0000 &&& 0b1111, 0, 0): gre_payload;
+            (0b0010 &&& 0b1110, 0, 0): gre_key;
+            (0b0000 &&& 0b1110, 0, 0): gre_sequence;
+            (0b1000 &&& 0b1100, 0, 0): gre_checksum;
+            default: gre_malformed;
         }
+    }
+
+    state gre_malformed {
+        verify(false, error.GreHeader);
+        transition accept;
     }
 
     state gre_checksum {
         packet.extract(hdr.gre_checksum);
         meta.tunnel_header = meta.tunnel_header + 4;
-        transition gre_key_or_not;
-    }
-
-    state gre_key_or_not {
-        transition select(hdr.gre.has_key) {
-            1: gre_key;
-            default: gre_sequence_or_not;
+        transition select(hdr.gre.flags) {
+            0b0010 &&& 0b0010: gre_key;
+            0b0001 &&& 0b0001: gre_sequence;
+            default: gre_payload;
         }
     }
 
@@ -256,12 +261,8 @@ parser PacketParser(packet_in packet,
         meta.key_valid = 1;
         meta.key = hdr.gre_key.key;
         meta.tunnel_header = meta.tunnel_header + 4;
-        transition gre_sequence_or_not;
-    }
-
-    state gre_sequence_or_not {
-        transition select(hdr.gre.has_sequence) {
-            1: gre_sequence;
+        transition select(hdr.gre.flags) {
+            0b0001 &&& 0b0001: gre_sequence;
             default: gre_payload;
         }
     }

@@ -62,23 +62,27 @@ control Source(in headers_t hdr, inout metadata_t meta) {
     }
 }
 
-/* What no router forwards, at either end of the packet, and how long it may still go. */
+/*
+ * What no router forwards, and how long a packet may still go. IPv6: from fe80:: on there are link-local, the site-local of
+ * old and multicast addresses, below ::100:0 the unspecified one and loopback. IPv4: 224.0.0.0 and on, 0.0.0.0/8,
+ * 127.0.0.0/8 and 169.254.0.0/16.
+ */
+#define UNROUTABLE_V6(a) (a >= 0xfe80_0000_0000_0000_0000_0000_0000_0000 || a < 0x100_0000)
+#define UNROUTABLE_V4(a) (a >= 0xe000_0000 || a < 0x100_0000 || a[31:24] == 127 || a[31:16] == 0xa9fe)
+
+/* The source of what came from a session has been looked up already. */
+#define PLAIN meta.role != Role.ACCESS && meta.peer_id == 0
+
 control Routable(in headers_t hdr, inout metadata_t meta) {
     apply {
         if (hdr.ipv6.isValid()) {
-            // From fe80:: on: link-local, the site-local of old, multicast. Below ::100:0: unspecified, loopback.
-            if (hdr.ipv6.dst >= 0xfe80_0000_0000_0000_0000_0000_0000_0000 || hdr.ipv6.dst < 0x100_0000
-                || hdr.ipv6.src >= 0xfe80_0000_0000_0000_0000_0000_0000_0000 || hdr.ipv6.src < 0x100_0000) {
+            if (UNROUTABLE_V6(hdr.ipv6.dst) || (PLAIN && UNROUTABLE_V6(hdr.ipv6.src))) {
                 meta.reason = Reason.SCOPE;
             } else if (hdr.ipv6.hop_limit <= 1) {
                 meta.reason = Reason.HOP_LIMIT;
             }
         } else {
-            // From 224.0.0.0 on, 0.0.0.0/8, 127.0.0.0/8 and 169.254.0.0/16
-            if (hdr.ipv4.dst >= 0xe000_0000 || hdr.ipv4.dst < 0x100_0000 || hdr.ipv4.dst[31:24] == 127
-                || hdr.ipv4.dst[31:16] == 0xa9fe
-                || hdr.ipv4.src >= 0xe000_0000 || hdr.ipv4.src < 0x100_0000 || hdr.ipv4.src[31:24] == 127
-                || hdr.ipv4.src[31:16] == 0xa9fe) {
+            if (UNROUTABLE_V4(hdr.ipv4.dst) || (PLAIN && UNROUTABLE_V4(hdr.ipv4.src))) {
                 meta.reason = Reason.SCOPE;
             } else if (hdr.ipv4.ttl <= 1) {
                 meta.reason = Reason.HOP_LIMIT;

@@ -105,19 +105,18 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
             tunnel_rx_v4.apply();
         }
         if (meta.reason == Reason.NONE) {
-            if (hdr.gre.isValid() && (hdr.gre.routing != 0 || hdr.gre.strict_route != 0 || hdr.gre.recursion != 0
-                                      || hdr.gre.version != 0)) {
+            if (standard_metadata.parser_error == error.NoError && standard_metadata.checksum_error == 0
+                && (hdr.inner_ipv4.isValid() || hdr.inner_ipv6.isValid())
+                && (!hdr.tlv.isValid() || hdr.udp.length - 12 == hdr.tlv.length)) {
+                gre_rx.apply();
+            } else if (standard_metadata.parser_error == error.GreHeader) {
                 meta.reason = Reason.GRE_HEADER;
             } else if (hdr.gre.isValid() && hdr.gre.protocol != TYPE_IPV4 && hdr.gre.protocol != TYPE_IPV6) {
                 meta.reason = Reason.GRE_PROTOCOL;
-            } else if (standard_metadata.parser_error == error.InnerIPHeader
-                       || (!hdr.inner_ipv4.isValid() && !hdr.inner_ipv6.isValid())
-                       || (hdr.tlv.isValid() && hdr.udp.length - 12 != hdr.tlv.length)) {
-                meta.reason = Reason.TUNNEL_HEADER;
-            } else if (standard_metadata.checksum_error == 1) {
+            } else if (standard_metadata.parser_error == error.NoError && standard_metadata.checksum_error == 1) {
                 meta.reason = Reason.CHECKSUM;
             } else {
-                gre_rx.apply();
+                meta.reason = Reason.TUNNEL_HEADER;
             }
         }
     }
@@ -268,22 +267,15 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
             } else {
                 meta.address_v4 = hdr.ipv4.dst;
             }
-            if (meta.length < (bit<16>)hdr.ipv4.ihl << 2) {
-                meta.reason = Reason.TUNNEL_HEADER;
-            } else if (meta.session_id == 0) {
+            if (meta.session_id == 0) {
                 realm_session_v4.apply();
             } else if (meta.in_session == 0) {
                 session_address_v4.apply();
             }
         }
-        if (meta.length |+| meta.tunnel_header > meta.room) {
+        if (meta.length |+| meta.tunnel_header > meta.room
+            || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.ihl << 2)) {
             meta.reason = Reason.TUNNEL_HEADER;
-        }
-        // For the controller, if it gets to see the packet.
-        if (hdr.vlan.isValid()) {
-            hdr.vlan.ether_type = meta.ether_type;
-        } else {
-            hdr.ethernet.ether_type = meta.ether_type;
         }
     }
 }

@@ -5,11 +5,13 @@
 
 #include "port.p4"
 
+// The DSCP: UNIFORM keeps all bits of the user's and adds none (dscp is 0), PIPE keeps none.
+
 // RFC 2473 §6, RFC 6040 §4.1 (normal mode). Flow label 0.
 #define PUSH_IPV6(next, extra) \
         hdr.tx_ipv6.setValid(); \
         hdr.tx_ipv6.version = 6; \
-        hdr.tx_ipv6.dscp = dscp_mode == DscpMode.PIPE ? dscp : meta.dscp; \
+        hdr.tx_ipv6.dscp = (meta.dscp & ((bit<6>)(bit<1>)dscp_mode - 1)) | dscp; \
         hdr.tx_ipv6.ecn = meta.ecn; \
         hdr.tx_ipv6.flow_label = 0; \
         hdr.tx_ipv6.payload_length = meta.length + (extra); \
@@ -28,7 +30,7 @@
         hdr.tx_ipv4.setValid(); \
         hdr.tx_ipv4.version = 4; \
         hdr.tx_ipv4.ihl = 5; \
-        hdr.tx_ipv4.dscp = dscp_mode == DscpMode.PIPE ? dscp : meta.dscp; \
+        hdr.tx_ipv4.dscp = (meta.dscp & ((bit<6>)(bit<1>)dscp_mode - 1)) | dscp; \
         hdr.tx_ipv4.ecn = meta.ecn; \
         hdr.tx_ipv4.total_length = meta.length + 20 + (extra); \
         hdr.tx_ipv4.identification = 0; \
@@ -101,14 +103,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @hidden
     action push_gre() {
         hdr.tx_gre.setValid();
-        hdr.tx_gre.has_checksum = 0;
-        hdr.tx_gre.routing = 0;
-        hdr.tx_gre.has_key = meta.tx_key_length[2:2];
-        hdr.tx_gre.has_sequence = 0;
-        hdr.tx_gre.strict_route = 0;
-        hdr.tx_gre.recursion = 0;
-        hdr.tx_gre.reserved = 0;
-        hdr.tx_gre.version = 0;
+        hdr.tx_gre.flags = meta.tx_key_length << 11; // 0x2000, the key bit, or none
         hdr.tx_gre.protocol = meta.ether_type;
     }
 
