@@ -1,6 +1,7 @@
 """`p4pmip switch`: the softswitch as a program, started as one would start simple_switch_grpc."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--pcap", nargs="?", const=Path(), type=Path, metavar="DIR", help="write a pcap file per port")
     parser.add_argument(
         "--use-files", type=float, metavar="SECONDS", help="ports are files: X_in.pcap is read, X_out.pcap written"
+    )
+    parser.add_argument(
+        "--executor", choices=("interpreter", "native"), help="what runs packets (default: native where llvmlite is)"
     )
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--grpc-server-ssl", action="store_true", help="serve P4Runtime over TLS")
@@ -96,6 +100,11 @@ def _check(args: argparse.Namespace, interfaces: tuple[tuple[int, str], ...]) ->
         raise P4pmipError("--pcap", str(args.pcap), "is no directory")
 
 
+def default_executor() -> str:
+    """Machine code wherever it can be made."""
+    return "native" if importlib.util.find_spec("llvmlite") else "interpreter"
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the switch until a signal ends it."""
     # gRPC is loaded only by those who use it.
@@ -126,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         p4info=args.p4info,
         pcap=args.pcap,
         use_files=args.use_files,
+        executor=args.executor or default_executor(),
         tls=tls,
     )
     return run_switch(command)

@@ -35,8 +35,9 @@ class SoftSwitch:
         cpu_port: int = 510,
         drop_port: int = 511,
         clock: Callable[[], float] = time.monotonic,
+        executor: str = "interpreter",
     ) -> None:
-        self.device = Device(device_id, cpu_port, drop_port)
+        self.device = Device(device_id, cpu_port, drop_port, executor)
         self.device.output = self._leave
         self.endpoint = Endpoint(self.device, clock, time.time)
         self._clock = clock

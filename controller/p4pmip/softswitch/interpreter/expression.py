@@ -53,7 +53,14 @@ def source(expression: Expression) -> str:
             return _binary(op, left, right)
 
 
+def _truth(expression: Expression) -> str:
+    """A Python expression whose value is 0 or 1."""
+    return source(expression) if span(expression) in ((1, False), (0, False)) else f"({source(expression)} != 0)"
+
+
 def _binary(op: str, left: Expression, right: Expression) -> str:
+    if op in ("and", "or"):
+        return f"({_truth(left)} {op} {_truth(right)})"
     if op in PLAIN:
         return f"({source(left)} {op} {source(right)})"
     if op in FUNCTIONS:

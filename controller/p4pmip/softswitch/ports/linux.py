@@ -25,6 +25,15 @@ _AUXDATA = struct.Struct("@IIIHHHH")
 _SPACE = socket.CMSG_SPACE(_AUXDATA.size)
 
 
+def with_tag(frame: bytes, auxdata: bytes) -> bytes:
+    """A frame with the VLAN tag that the kernel took out of it."""
+    status, _, _, _, _, tci, tpid = _AUXDATA.unpack_from(auxdata)
+    if not status & VLAN_VALID:
+        return frame
+    tag = struct.pack("!HH", tpid if status & TPID_VALID else TPID_8021Q, tci)
+    return frame[:TAG_AT] + tag + frame[TAG_AT:]
+
+
 class LinuxPort:
     """Frames of one interface, in promiscuous mode, without those that the host itself sends."""
 
@@ -72,10 +81,7 @@ class LinuxPort:
             return None
         for level, kind, data in ancillary:
             if level == SOL_PACKET and kind == PACKET_AUXDATA and len(data) >= _AUXDATA.size:
-                status, _, _, _, _, tci, tpid = _AUXDATA.unpack_from(data)
-                if status & VLAN_VALID:
-                    tag = struct.pack("!HH", tpid if status & TPID_VALID else TPID_8021Q, tci)
-                    return frame[:TAG_AT] + tag + frame[TAG_AT:]
+                return with_tag(frame, data)
         return frame
 
     def send(self, frame: bytes) -> bool:

@@ -37,6 +37,7 @@ class Command:
     p4info: Path | None
     pcap: Path | None
     use_files: float | None
+    executor: str
     tls: "Tls | None"
 
 
@@ -108,7 +109,7 @@ async def serve(command: Command) -> int:
         except OSError as error:
             raise P4pmipError("--grpc-server-addr", command.grpc_address, str(error)) from error
         stack.push_async_callback(server.stop, GRACE)
-        say(f"P4Runtime on {bound}, device {command.device_id}, executor interpreter")
+        say(f"P4Runtime on {bound}, device {command.device_id}, executor {command.executor}")
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(link.lost.wait())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for one in waits:
@@ -134,6 +135,7 @@ def _options(command: Command, stack: contextlib.AsyncExitStack) -> Options:
         command.interfaces,
         None if command.pcap is None else str(command.pcap),
         command.use_files,
+        command.executor,
         path,
     )
 

@@ -12,8 +12,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from p4pmip.softswitch.ports.batch import BATCH, Batches
 from p4pmip.softswitch.ports.linux import LinuxPort
 from p4pmip.softswitch.ports.pcap import PcapWriter, read_pcap
 from p4pmip.softswitch.process.channel import Kind, Message, Unpacker, pack
@@ -40,6 +42,8 @@ class Options:
     interfaces: tuple[tuple[int, str], ...]
     pcap: str | None
     use_files: float | None
+    executor: str
+    """`interpreter` or `native`."""
     config: str | None
     """A file with a ForwardingPipelineConfig, to start with."""
 
@@ -50,7 +54,7 @@ class Forwarder:
     def __init__(self, options: Options, channel: socket.socket) -> None:
         self.options = options
         self.channel = channel
-        self.device = Device(options.device_id, options.cpu_port, options.drop_port)
+        self.device = Device(options.device_id, options.cpu_port, options.drop_port, options.executor)
         self.device.output = self._leave
         self.endpoint = Endpoint(self.device, time.monotonic, time.time)
         self._ports: dict[int, LinuxPort] = {}
@@ -61,6 +65,7 @@ class Forwarder:
         self._by_fd: dict[int, LinuxPort] = {}
         self._files: list[tuple[float, int, bytes]] = []
         self._running = True
+        self._batches: Batches | None = None
 
     # -- start --
 
@@ -75,6 +80,8 @@ class Forwarder:
                 self._ports[number] = self._by_fd[port.fileno()] = port
                 self._poll.register(port.fileno(), select.POLLIN)
             self._capture(number, name)
+        if self.options.executor == "native" and self._ports and not self._captures:
+            self._batches = Batches(self._ports)
         self._poll.register(self.channel.fileno(), select.POLLIN)
         self.channel.setblocking(False)
         if self.options.use_files is not None:
@@ -120,7 +127,7 @@ class Forwarder:
                 else:
                     ports.append(self._by_fd[fd])
             if ports:
-                self._forward(ports)
+                self._forward_natively(ports) if self._native() else self._forward(ports)
 
     def _forward(self, ports: list[LinuxPort]) -> None:
         """Frames of these ports in turn, for one burst."""
@@ -142,6 +149,41 @@ class Forwarder:
                 receive(port.number, frame, now)
                 now = clock()
 
+    def _native(self) -> bool:
+        running = self.device.running
+        return self._batches is not None and running is not None and running.pipeline.native is not None
+
+    def _forward_natively(self, ports: list[LinuxPort]) -> None:
+        """Batches of these ports in turn, for one burst."""
+        running, batches = self.device.running, self._batches
+        assert running is not None
+        assert running.pipeline.native is not None
+        assert batches is not None
+        machine, drops = running.pipeline.native.current(), running.pipeline.drops
+        now = time.monotonic()
+        end = now + BURST
+        while ports and now < end:
+            for port in tuple(ports):
+                try:
+                    done = batches.forward(port, machine, now, partial(self._left_over, port.number, now))
+                except OSError as error:
+                    self._lost(port, error)
+                    ports.remove(port)
+                    continue
+                count, ingress, egress, refused = done
+                drops["ingress"] += ingress
+                drops["egress"] += egress
+                self.device.counters["port_refused"] += refused
+                if count < BATCH:
+                    ports.remove(port)
+            now = time.monotonic()
+
+    def _left_over(self, number: int, now: float, frame: bytes, leaving: tuple[int, bytes] | None) -> None:
+        if leaving is not None:
+            self.device.deliver(*leaving)
+        else:
+            self.device.interpret(number, frame, now)
+
     def _play_files(self, now: float) -> None:
         while self._files and self._files[-1][0] <= now:
             _, number, frame = self._files.pop()
@@ -152,6 +194,8 @@ class Forwarder:
         self._poll.unregister(port.fileno())
         del self._by_fd[port.fileno()]
         del self._ports[port.number]
+        if self._batches is not None:
+            self._batches.forget(port.number)
         port.close()
         self._say((Kind.NOTICE, f"port {port.number} ({port.interface}) is lost: {error.strerror}"))
 

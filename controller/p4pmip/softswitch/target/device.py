@@ -126,12 +126,13 @@ class Device:
         counters: What was dropped, by reason.
     """
 
-    def __init__(self, device_id: int, cpu_port: int, drop_port: int) -> None:
+    def __init__(self, device_id: int, cpu_port: int, drop_port: int, executor: str = "interpreter") -> None:
         if cpu_port and cpu_port == drop_port:
             raise invalid("cpu_port", cpu_port, "is the drop port")
         self.device_id = device_id
         self.cpu_port = cpu_port
         self.drop_port = drop_port
+        self.executor = executor
         self.arbitration = Arbitration(device_id)
         self.counters: Counter[str] = Counter()
         self.send: Callable[[Stream, p4runtime.StreamMessageResponse], None] = lambda _stream, _message: None
@@ -177,7 +178,13 @@ class Device:
         self._commit(load(config, self.drop_port))
 
     def _commit(self, loaded: Loaded) -> Running:
-        running = Running(loaded)
+        return self._run(Running(loaded))
+
+    def _run(self, running: Running) -> Running:
+        if self.executor == "native":
+            native = running.pipeline.use_native(self.cpu_port)
+            if native is not None:
+                native.optimize()
         running.pipeline.on_digest = self._learn
         self.running = running
         return running
@@ -199,8 +206,7 @@ class Device:
             except Refusal as refusal:
                 problem = f"cannot be carried over to the new program: {refusal.problem}"
                 raise invalid(refusal.place, refusal.value, problem, refusal.choices) from refusal
-        running.pipeline.on_digest = self._learn
-        self.running = running
+        self._run(running)
 
     @staticmethod
     def _same_default(running: Running, entry: "p4runtime.TableEntry") -> bool:
@@ -341,6 +347,12 @@ class Device:
             return
         self._now = now
         self.running.pipeline.process(port, frame, now, self.deliver, trace)
+
+    def interpret(self, port: int, frame: bytes, now: float) -> None:
+        """A frame that machine code has already given up."""
+        if self.running is not None:
+            self._now = now
+            self.running.pipeline.interpret(port, frame, now, self.deliver)
 
     def deliver(self, port: int, frame: bytes) -> None:
         """Where a frame goes that has left the pipeline."""
