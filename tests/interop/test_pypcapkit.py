@@ -2,6 +2,7 @@
 
 Where pypcapkit 1.5.0b14 has it otherwise:
 - it takes the alignment of an authentication option for a rule about its length: those of 4n+2 octets are compared;
+- it cannot show times after the year 9999: timestamps end there;
 - it wants options it does not know to be 2 octets or more: none are sent to it;
 - it shows text for what is a service identifier or, with some subtypes, an MN-Identifier: those are compared as text.
 """
@@ -24,6 +25,9 @@ mh = pytest.importorskip("pcapkit.protocols.internet.mh", reason="pypcapkit (1.5
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).map(str.encode)
 
+END_OF_9999 = 253402300799
+"""Seconds since 1970."""
+
 
 def octets_of_size(fours: int) -> st.SearchStrategy[bytes]:
     return st.binary(min_size=4 * fours + 2, max_size=4 * fours + 2)
@@ -33,6 +37,7 @@ known = option_strategies | {
     o.MobileNodeIdentifier: st.builds(o.MobileNodeIdentifier, st.just(1), names)
     | st.builds(o.MobileNodeIdentifier, u8.filter(lambda subtype: subtype > 8), st.binary(min_size=1, max_size=20)),
     o.ServiceSelection: st.builds(o.ServiceSelection, names),
+    o.Timestamp: st.builds(o.Timestamp, st.integers(0, END_OF_9999 << 16)),
     o.Authentication: st.builds(o.Authentication, u8, u32, st.integers(0, 3).flatmap(octets_of_size)),
 }
 del known[o.UnknownOption]
