@@ -26,7 +26,7 @@ from p4pmip.mobility.update_list import State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
 from p4pmip.wire.mobility_header import encode
-from p4pmip.wire.numbers import BindingAcknowledgementFlag
+from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, BindingAcknowledgementFlag, Codepoints
 
 DRAFT, RFC, STRICT = Dialect.DRAFT_00, Dialect.RFC5845, Dialect.RFC5845_STRICT
 ALL = pytest.mark.parametrize("dialect", list(Dialect))
@@ -58,7 +58,7 @@ def both(domain: Domain, mag: int = 0) -> tuple[Any, Any]:
 # --- the initial exchange (draft-00 §3.2, §3.3.1) --------------------------------------------------------------------
 
 
-@pytest.mark.requirement("D00-3.2-1", "D00-3.2-2", "D00-6.1-2", "R5845-3.2-1", "R5845-3.2-2")
+@pytest.mark.requirement("D00-3.2-1", "D00-3.2-2", "D00-3.2-4", "D00-6.1-2", "R5845-3.2-1", "R5845-3.2-2")
 @ALL
 def test_gre_without_keys(dialect: Dialect) -> None:
     domain = domain_of(dialect, MODE)
@@ -80,6 +80,7 @@ def test_gre_without_keys(dialect: Dialect) -> None:
     "D00-4.1-1",
     "D00-4.2-1",
     "D00-4.2-2",
+    "D00-4.2-10",
     "D00-5.1-1",
     "D00-5.1-2",
     "D00-5.2-2",
@@ -170,7 +171,7 @@ def test_the_uplink_key_stays_over_refreshes_and_handoffs(dialect: Dialect) -> N
     assert len(set(keys)) == 1
 
 
-@pytest.mark.requirement("D00-3.3.2-2")
+@pytest.mark.requirement("D00-3.3.2-2", "D00-3.3.2-7")
 @ALL
 def test_the_new_mag_may_offer_the_downlink_key_of_the_old_one(dialect: Dialect) -> None:
     lma = Anchor(peers=lma_peers(dialect=dialect))
@@ -269,6 +270,17 @@ def test_an_option_of_another_length_is_skipped_and_counted(length: int) -> None
     octets = encode(reserved)  # type: ignore[arg-type]
     at = octets.index(bytes.fromhex("21060000"))
     assert at % 4 == 0
+
+
+@pytest.mark.requirement("D00-7-1")
+def test_the_numbers_that_the_draft_leaves_open_are_configuration() -> None:
+    numbers = Codepoints(gre_key_option=200, not_required=190, required=191)
+    without = Anchor(peers=lma_peers(dialect=DRAFT, codepoints=numbers), realms=realms(NONE), gre_supported=False)
+    assert status(without.ask(extra=(o.UnknownOption(200, bytes(2)),))) == 190
+    required = Anchor(peers=lma_peers(dialect=DRAFT, codepoints=numbers), realms=realms(KEY_REQUIRED))
+    assert status(required.ask(gre=Gre.KEYED)) == 191  # 33 means nothing to it
+    assert DEFAULT_CODEPOINTS.not_required > 128
+    assert DEFAULT_CODEPOINTS.required > 128
 
 
 # --- the MAG's side --------------------------------------------------------------------------------------------------
@@ -534,7 +546,7 @@ def test_any_two_dialects_keep_a_keyed_session_over_refresh_and_handoff(lma: Dia
 # --- the switch -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("D00-4.2-9", "D00-5.2-7", "R5845-4.2-7", "R5845-5.2-5", "OUR-PROPOSED-1")
+@pytest.mark.requirement("D00-4.2-9", "D00-5.2-7", "R5845-4.2-7", "R5845-5.2-5", "R5213-6.9.2-1", "OUR-PROPOSED-1")
 @ALL
 def test_a_mag_receives_under_its_key_before_the_answer_comes(dialect: Dialect) -> None:
     domain = domain_of(dialect)
