@@ -285,8 +285,9 @@ def handover(lab: Lab, report: Report) -> None:
     mover = start_pings(lab, "mn1", SERVER, 600, 0.01, "aa")
     # What the network loses shows here: a host whose link comes up may itself wait for up to a second.
     downlink = start_pings(lab, "opa", figure1.home_address(lab.settings, "mn1"), 1200, _DOWNLINK_INTERVAL, "aa")
-    tcp = start_stream(lab, "mn1", "opa", 5201, 6)
     udp = start_stream(lab, "mn1", "opa", 5202, 6, "-u", "-b", "2M", "-l", "1000")
+    # Paced: what a full queue of the switch drops would look like a loss by the move.
+    tcp = start_stream(lab, "mn1", "opa", 5201, 6, "-b", "10M")
     lab.until(lambda: len(delivered(lab, "mag1")) > 200, "traffic flows")
     moved = time.time_ns()
     lab.move("mn1", "mag2")

@@ -295,7 +295,7 @@ def test_arp(packet: Packet, expected: bool | str) -> None:
 def test_arp_of_a_session_without_ipv4() -> None:
     links = served(replace(SERVICE, binding=replace(BINDING, ipv4=None, ipv4_router=None)))
     assert hear(links, arp(ROUTER), Punt.ARP) == []
-    assert links.counters["arp_not_served"] == 1
+    assert links.counters["arp_no_home_address"] == 1
 
 
 ND_CASES = {
@@ -355,6 +355,20 @@ def test_a_discover_that_came_too_early_is_answered_once_the_node_is_registered(
     ack = sent(hear(links, dhcp("request", ciaddr="10.0.0.5"), Punt.DHCP))
     assert ("message-type", 5) in ack[DHCP].options
     assert ("interface-mtu", 1452) in ack[DHCP].options
+
+
+def test_what_a_node_asked_too_early_is_answered_once_it_is_registered() -> None:
+    links = AccessLinks()
+    hear(links, arp(ROUTER), Punt.ARP)
+    hear(links, neighbor(ROUTER_LL), Punt.NEIGHBOR_DISCOVERY)
+    links.serve(SERVICE, NOW + 0.01)
+    frames = [Ether(effect.frame) for effect in links.effects() if isinstance(effect, Transmit)]
+    assert [frame.lastlayer().name for frame in frames[1:]] == [
+        "ARP",
+        "ICMPv6 Neighbor Discovery Option - Destination Link-Layer Address",
+    ]
+    assert ICMPv6ND_RA in frames[0]
+    assert (frames[1][ARP].psrc, frames[2][ICMPv6ND_NA].tgt) == (ROUTER, ROUTER_LL)
 
 
 def test_a_release_is_told() -> None:

@@ -44,7 +44,8 @@ class _Waiting:
     """A node that is not served yet, and what it will want to hear once it is."""
 
     seen: float
-    dhcp: Dhcp | None = None
+    asked: dict[str, Ethernet] = field(default_factory=dict)
+    """The last frame of each kind that waits for its answer: nobody repeats a question within a second."""
     link_local: IPv6Address | None = None
 
 
@@ -94,6 +95,10 @@ class AccessLinks:
         node = self._nodes.get((link, mac))
         return None if node is None else node.service
 
+    def services(self) -> tuple[Service, ...]:
+        """What every node that is served is told."""
+        return tuple(node.service for node in self._nodes.values())
+
     # --- what the node asks of the access side ---------------------------------------------------
 
     def serve(self, service: Service, now: float) -> None:
@@ -112,8 +117,8 @@ class AccessLinks:
         node = _Node(service, earlier.heard if earlier else now, hint, math.inf)
         self._nodes[key] = node
         self._advertise(key, node, now, earlier.service if earlier else None)
-        if waiting is not None and waiting.dhcp is not None:
-            self._answer_dhcp(key, node, waiting.dhcp, now)
+        for reason, frame in waiting.asked.items() if waiting is not None else ():
+            self._receive(key, frame, reason, now, 0, 0)
         self._arm(key, node)
 
     def withdraw(self, binding: Binding) -> None:
@@ -203,7 +208,10 @@ class AccessLinks:
             self._count("arp", packet)
             return
         node = self._notice(key, packet.sender_ip, now)
-        outcome = solicitation.arp(packet, frame, node.service if node else None, self._settings)
+        if node is None:
+            self._wait(key, Punt.ARP, frame)
+            return
+        outcome = solicitation.arp(packet, frame, node.service, self._settings)
         self._transmit_or_count(key[0], outcome, "arp_reply")
 
     def _receive_neighbor(self, key: _Key, frame: Ethernet, now: float) -> None:
@@ -217,6 +225,8 @@ class AccessLinks:
             used = message.target  # the address it is about to take
         node = self._notice(key, used, now)
         if node is None:
+            if not isinstance(message, RouterSolicitation):  # that is answered unasked
+                self._wait(key, Punt.NEIGHBOR_DISCOVERY, frame)
             return
         match message:
             case RouterSolicitation() if not node.service.binding.prefixes:
@@ -251,8 +261,8 @@ class AccessLinks:
         node = self._notice(key, packet.source, now)
         if node is not None:
             self._answer_dhcp(key, node, request, now)
-        elif request.client_mac == key[1]:
-            self._link(key[0]).waiting[key[1]].dhcp = request
+        else:
+            self._wait(key, Punt.DHCP, frame)
 
     def _receive_unknown(self, key: _Key, frame: Ethernet, now: float) -> None:
         packet = decode_ip(frame.payload)
@@ -316,6 +326,10 @@ class AccessLinks:
             hint = None if address is None or address.is_unspecified or address.is_link_local else address
             self._effects.append(MobileNodeSeen(link, mac, hint))
         return None
+
+    def _wait(self, key: _Key, reason: Punt, frame: Ethernet) -> None:
+        """Keep what a node asked until it is served."""
+        self._link(key[0]).waiting[key[1]].asked[reason] = frame
 
     def _probe_at(self, node: _Node) -> float:
         if node.detached:

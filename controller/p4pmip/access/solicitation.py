@@ -28,7 +28,8 @@ NeighborMessage = RouterSolicitation | NeighborSolicitation | NeighborAdvertisem
 class Unsolicited(StrEnum):
     """Why a question is not answered."""
 
-    NOT_SERVED = "arp_not_served"
+    NO_HOME_ADDRESS = "arp_no_home_address"
+    """The session has none."""
     ARP_REPLY = "arp_reply_received"
     ARP_OTHER_MAC = "arp_other_mac"
     """The sender in the packet is not the sender of the frame."""
@@ -42,14 +43,14 @@ class Unsolicited(StrEnum):
     ND_SPOOFED = "nd_spoofed"
 
 
-def arp(packet: Arp, frame: Ethernet, service: Service | None, settings: AccessSettings) -> bytes | Unsolicited:
+def arp(packet: Arp, frame: Ethernet, service: Service, settings: AccessSettings) -> bytes | Unsolicited:
     """The reply to an ARP packet, or why there is none."""
     if packet.sender_mac != frame.source:
         return Unsolicited.ARP_OTHER_MAC
     if packet.operation != ArpOperation.REQUEST:
         return Unsolicited.ARP_REPLY
-    if service is None or service.binding.ipv4 is None:
-        return Unsolicited.NOT_SERVED
+    if service.binding.ipv4 is None:
+        return Unsolicited.NO_HOME_ADDRESS
     if packet.target_ip == packet.sender_ip or service.owns(packet.target_ip):
         return Unsolicited.ARP_OWN_ADDRESS
     if not packet.sender_ip.is_unspecified and not service.owns(packet.sender_ip):
