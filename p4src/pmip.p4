@@ -27,8 +27,7 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     FromController() from_controller;
     Port() port;
     Trap() trap;
-    TunnelTermination() tunnel_termination;
-    TunnelSession() tunnel_session;
+    TunnelEnd() tunnel_end;
     EcnDecapsulation() ecn_decapsulation;
     Source() source;
     Routable() routable;
@@ -81,27 +80,23 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
                 } else if (meta.role != Role.TRANSPORT) {
                     meta.reason = Reason.UNTRUSTED_TUNNEL;
                 } else {
-                    tunnel_termination.apply(hdr, meta, standard_metadata);
+                    tunnel_end.apply(hdr, meta, standard_metadata);
                     if (meta.reason == Reason.NONE) {
-                        tunnel_session.apply(hdr, meta);
-                        if (meta.reason == Reason.NONE) {
-                            ecn_decapsulation.apply(hdr, meta);
-                        }
+                        ecn_decapsulation.apply(hdr, meta);
                     }
                 }
             }
         }
         if (meta.reason == Reason.NONE && meta.injected == 0) {
             routable.apply(hdr, meta);
-            if (meta.reason == Reason.NONE && meta.in_session == 0) {
-                if (meta.direction == Direction.DOWNLINK) {
-                    meta.in_session = 1;
-                } else if (meta.role == Role.SERVICE || meta.direction == Direction.UPLINK) {
-                    destination.apply(hdr, meta);
-                }
+            // At an LMA: whose address?
+            if (meta.reason == Reason.NONE
+                && (meta.role == Role.SERVICE || (meta.role == Role.TRANSPORT && meta.direction == Direction.UPLINK))) {
+                destination.apply(hdr, meta);
             }
         }
-        if (meta.reason == Reason.NONE && meta.in_session == 1) {
+        if (meta.reason == Reason.NONE
+            && (meta.role == Role.ACCESS || meta.direction == Direction.DOWNLINK || meta.injected == 1)) {
             session.apply(hdr, meta);
         }
         if (meta.reason == Reason.NONE) {

@@ -5,16 +5,16 @@
 
 #include "header.p4"
 
-#define IPV4_FIELDS(h, options) h.version, h.ihl, h.dscp, h.ecn, h.total_length, h.identification, h.reserved, h.df, \
+#define IPV4_FIELDS(h, options) h.version, h.ihl, h.traffic_class, h.total_length, h.identification, h.reserved, h.df, \
     h.mf, h.fragment_offset, h.ttl, h.protocol, h.src, h.dst, options.octets
 
 /* What is parsed after the GRE header is no longer payload; headers that are not there do not count. */
 #define INNER_HEADERS \
-    hdr.inner_ipv4.version, hdr.inner_ipv4.ihl, hdr.inner_ipv4.dscp, hdr.inner_ipv4.ecn, \
+    hdr.inner_ipv4.version, hdr.inner_ipv4.ihl, hdr.inner_ipv4.traffic_class, \
     hdr.inner_ipv4.total_length, hdr.inner_ipv4.identification, hdr.inner_ipv4.reserved, hdr.inner_ipv4.df, \
     hdr.inner_ipv4.mf, hdr.inner_ipv4.fragment_offset, hdr.inner_ipv4.ttl, hdr.inner_ipv4.protocol, \
     hdr.inner_ipv4.checksum, hdr.inner_ipv4.src, hdr.inner_ipv4.dst, hdr.inner_ipv4_options.octets, \
-    hdr.inner_ipv6.version, hdr.inner_ipv6.dscp, hdr.inner_ipv6.ecn, hdr.inner_ipv6.flow_label, \
+    hdr.inner_ipv6.version, hdr.inner_ipv6.traffic_class, hdr.inner_ipv6.flow_label, \
     hdr.inner_ipv6.payload_length, hdr.inner_ipv6.next_header, hdr.inner_ipv6.hop_limit, hdr.inner_ipv6.src, \
     hdr.inner_ipv6.dst
 
@@ -42,9 +42,8 @@ control ChecksumVerification(inout headers_t hdr, inout metadata_t meta) {
 control ChecksumUpdate(inout headers_t hdr, inout metadata_t meta) {
     apply {
         update_checksum(hdr.tx_ipv4.isValid(),
-            { hdr.tx_ipv4.version, hdr.tx_ipv4.ihl, hdr.tx_ipv4.dscp, hdr.tx_ipv4.ecn, hdr.tx_ipv4.total_length,
-              hdr.tx_ipv4.identification, hdr.tx_ipv4.reserved, hdr.tx_ipv4.df, hdr.tx_ipv4.mf,
-              hdr.tx_ipv4.fragment_offset, hdr.tx_ipv4.ttl, hdr.tx_ipv4.protocol, hdr.tx_ipv4.src, hdr.tx_ipv4.dst },
+            { hdr.tx_ipv4.version_to_length, hdr.tx_ipv4.identification_to_offset, hdr.tx_ipv4.ttl_protocol,
+              hdr.tx_ipv4.src, hdr.tx_ipv4.dst },
             hdr.tx_ipv4.checksum, HashAlgorithm.csum16);
         // The user's, whose hop limit or congestion mark may have changed.
         update_checksum(hdr.ipv4.isValid(), { IPV4_FIELDS(hdr.ipv4, hdr.ipv4_options) },

@@ -21,10 +21,12 @@ const bit<8> PROTO_ICMPV6 = 58;
 const bit<8> PROTO_DESTINATION_OPTIONS = 60;
 const bit<8> PROTO_MOBILITY = 135;
 
-const bit<16> PORT_DHCP_SERVER = 67;
-const bit<16> PORT_DHCPV6_SERVER = 547;
-const bit<16> PORT_SIGNALLING = 5436; // RFC 5844 §4.1.3.1
-const bit<16> PORT_TUNNEL = 5437;     // RFC 5844 §4.1.3.2
+/* UDP ports are looked at in pairs. */
+const bit<32> DESTINATION_PORT = 0xffff;
+const bit<32> PORT_DHCP_SERVER = 67;
+const bit<32> PORT_DHCPV6_SERVER = 547;
+const bit<32> PORT_SIGNALLING = 5436; // RFC 5844 §4.1.3.1
+const bit<32> PORT_TUNNEL = 5437;     // RFC 5844 §4.1.3.2
 
 const bit<8> ICMPV6_ROUTER_SOLICITATION = 133;
 const bit<8> ICMPV6_NEIGHBOR_SOLICITATION = 135;

@@ -15,15 +15,15 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     @id(0x01000031)
     action set_ecn(@id(1) bit<2> ecn) {
-        meta.ecn = ecn;
+        meta.traffic_class[1:0] = ecn;
     }
 
     /* All 16 rows, so that each has its counter: some are worth an alarm. */
     @id(0x02000006)
     table ecn_decap {
         key = {
-            meta.ecn: exact @id(1) @name("inner");
-            meta.outer_ecn: exact @id(2) @name("outer");
+            meta.traffic_class[1:0]: exact @id(1) @name("inner");
+            meta.outer_traffic_class[1:0]: exact @id(2) @name("outer");
         }
         actions = {
             keep_ecn;
@@ -54,15 +54,13 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     apply {
         if (meta.rx_dscp_mode == DscpMode.UNIFORM) {
-            meta.dscp = meta.outer_dscp;
+            meta.traffic_class[7:2] = meta.outer_traffic_class[7:2];
         }
         ecn_decap.apply();
         if (hdr.ipv6.isValid()) {
-            hdr.ipv6.dscp = meta.dscp;
-            hdr.ipv6.ecn = meta.ecn;
+            hdr.ipv6.traffic_class = meta.traffic_class;
         } else {
-            hdr.ipv4.dscp = meta.dscp;
-            hdr.ipv4.ecn = meta.ecn;
+            hdr.ipv4.traffic_class = meta.traffic_class;
         }
     }
 }

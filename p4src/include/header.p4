@@ -58,8 +58,7 @@ header vlan_t {
 header ipv4_t {
     bit<4> version;
     bit<4> ihl;
-    bit<6> dscp;
-    bit<2> ecn;
+    bit<8> traffic_class; // DSCP and ECN
     bit<16> total_length;
     bit<16> identification;
     bit<1> reserved;
@@ -79,8 +78,7 @@ header ipv4_options_t {
 
 header ipv6_t {
     bit<4> version;
-    bit<6> dscp;
-    bit<2> ecn;
+    bit<8> traffic_class; // DSCP and ECN
     bit<20> flow_label;
     bit<16> payload_length;
     bit<8> next_header;
@@ -119,10 +117,31 @@ header gre_t {
     bit<16> protocol;
 }
 
-/* The same as it is sent: fewer fields to fill in. */
+/* What is sent, by the rows of the RFCs' figures: BMv2's time goes into filling in fields. */
+
+header tx_ipv4_t {
+    bit<32> version_to_length;
+    bit<32> identification_to_offset;
+    bit<16> ttl_protocol;
+    bit<16> checksum;
+    ipv4_address_t src;
+    ipv4_address_t dst;
+}
+
+header tx_ipv6_t {
+    bit<32> version_to_flow_label;
+    bit<32> length_to_hop_limit;
+    ipv6_address_t src;
+    ipv6_address_t dst;
+}
+
+header tx_udp_t {
+    bit<32> ports;
+    bit<32> length_checksum;
+}
+
 header tx_gre_t {
-    bit<16> flags;
-    bit<16> protocol;
+    bit<32> flags_to_protocol;
 }
 
 header gre_checksum_t {
@@ -148,9 +167,9 @@ struct headers_t {
     ethernet_t ethernet;
     vlan_t vlan;
     // slot 3
-    ipv4_t tx_ipv4;
-    ipv6_t tx_ipv6;
-    udp_t tx_udp;
+    tx_ipv4_t tx_ipv4;
+    tx_ipv6_t tx_ipv6;
+    tx_udp_t tx_udp;
     tlv_t tx_tlv;
     tx_gre_t tx_gre;
     gre_key_t tx_gre_key;
@@ -192,8 +211,7 @@ struct metadata_t {
     // tunnel received
     peer_t peer_id; // 0: none, the packet did not come through a tunnel of ours
     DscpMode rx_dscp_mode;
-    bit<2> outer_ecn;
-    bit<6> outer_dscp;
+    bit<8> outer_traffic_class;
     bit<16> room; // for the inner packet
     // what the next table looks for: the mobile node's end of the packet, later where to send it
     ipv6_address_t address_v6;
@@ -201,11 +219,9 @@ struct metadata_t {
     // the user's packet
     bit<16> ether_type;
     bit<16> length; // of the whole IP packet
-    bit<6> dscp;
-    bit<2> ecn;
+    bit<8> traffic_class;
     session_t session_id;
     Direction direction;
-    bit<1> in_session; // the session says where the packet goes
     // where it goes
     tunnel_t tunnel_id; // 0: none
     bit<16> tx_key_length;

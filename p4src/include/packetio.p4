@@ -10,7 +10,6 @@ control FromController(inout headers_t hdr, inout metadata_t meta, inout standar
     apply {
         if (hdr.packet_out.session_id != 0) {
             meta.injected = 1;
-            meta.in_session = 1;
             meta.own = 1;
             meta.session_id = hdr.packet_out.session_id;
             meta.direction = hdr.packet_out.direction;

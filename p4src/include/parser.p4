@@ -133,17 +133,17 @@ parser PacketParser(packet_in packet,
     // Ports and types are looked at, not extracted: they stay payload.
 
     state udp_v4 {
-        transition select(packet.lookahead<bit<32>>()[15:0]) {
-            PORT_SIGNALLING: signalling;
-            PORT_TUNNEL: udp_tunnel;
-            PORT_DHCP_SERVER: dhcp;
+        transition select(packet.lookahead<bit<32>>()) {
+            PORT_SIGNALLING &&& DESTINATION_PORT: signalling;
+            PORT_TUNNEL &&& DESTINATION_PORT: udp_tunnel;
+            PORT_DHCP_SERVER &&& DESTINATION_PORT: dhcp;
             default: accept;
         }
     }
 
     state udp_v6 {
-        transition select(packet.lookahead<bit<32>>()[15:0]) {
-            PORT_DHCPV6_SERVER: dhcp;
+        transition select(packet.lookahead<bit<32>>()) {
+            PORT_DHCPV6_SERVER &&& DESTINATION_PORT: dhcp;
             default: accept;
         }
     }

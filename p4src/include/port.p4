@@ -16,16 +16,14 @@ control Port(in headers_t hdr, inout metadata_t meta, in standard_metadata_t sta
     direct_counter(CounterType.packets_and_bytes) port_vlan_counter;
 
     @id(0x01000010)
-    action set_access(@id(1) vrf_t vrf, @id(2) link_t link_id) {
+    action set_access(@id(1) link_t link_id) {
         meta.role = Role.ACCESS;
-        meta.vrf = vrf;
         meta.link_id = link_id;
     }
 
     @id(0x01000011)
-    action set_transport(@id(1) vrf_t vrf, @id(2) link_t link_id) {
+    action set_transport(@id(1) link_t link_id) {
         meta.role = Role.TRANSPORT;
-        meta.vrf = vrf;
         meta.link_id = link_id;
     }
 

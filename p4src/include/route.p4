@@ -66,7 +66,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_ethernet.src = src;
         hdr.tx_ethernet.dst = dst;
         hdr.tx_ethernet.ether_type = meta.ether_type;
-        meta.mtu = meta.mtu != 0 && meta.mtu < mtu ? meta.mtu : mtu;
+        meta.mtu = mtu;
     }
 
     @id(0x01000083)
@@ -82,7 +82,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_vlan.dei = 0;
         hdr.tx_vlan.vlan_id = vlan_id;
         hdr.tx_vlan.ether_type = meta.ether_type;
-        meta.mtu = meta.mtu != 0 && meta.mtu < mtu ? meta.mtu : mtu;
+        meta.mtu = mtu;
     }
 
     @id(0x02000016)
@@ -126,8 +126,15 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
             }
         }
         if (meta.reason == Reason.NONE) {
-            if (meta.nexthop_id != NEXTHOP_SELF) {
-                nexthop.apply();
+            // Not the length of the frame: it may have been padded. First for the tunnel, then for the link.
+            if (meta.tunnel_id != 0 && meta.length |+| meta.overhead > meta.mtu) {
+                meta.reason = Reason.TOO_BIG;
+            } else if (meta.nexthop_id != NEXTHOP_SELF) {
+                if (nexthop.apply().hit) {
+                    if (meta.length |+| meta.overhead > meta.mtu) {
+                        meta.reason = Reason.TOO_BIG;
+                    }
+                }
             } else if (meta.tunnel_id != 0) {
                 go_round();
             } else if (meta.peer_id != 0) {
@@ -135,10 +142,6 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
             } else {
                 meta.reason = Reason.LOCAL;
             }
-        }
-        // Not the length of the frame: it may have been padded.
-        if (meta.reason == Reason.NONE && meta.length |+| meta.overhead > meta.mtu) {
-            meta.reason = Reason.TOO_BIG;
         }
     }
 }

@@ -16,7 +16,6 @@ control Source(in headers_t hdr, inout metadata_t meta) {
     action mn(@id(1) @refers_to(session, session_id) session_t session_id) {
         meta.session_id = session_id;
         meta.direction = Direction.UPLINK;
-        meta.in_session = 1;
     }
 
     @id(0x0200000e)
@@ -102,7 +101,6 @@ control Destination(in headers_t hdr, inout metadata_t meta) {
     action dl_session(@id(1) @refers_to(session, session_id) session_t session_id) {
         meta.session_id = session_id;
         meta.direction = Direction.DOWNLINK;
-        meta.in_session = 1;
     }
 
     @id(0x02000010)

@@ -86,17 +86,15 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         } else if (hdr.ipv6.isValid()) {
             meta.ether_type = TYPE_IPV6;
             meta.length = 40 |+| hdr.ipv6.payload_length;
-            meta.dscp = hdr.ipv6.dscp;
-            meta.ecn = hdr.ipv6.ecn;
+            meta.traffic_class = hdr.ipv6.traffic_class;
             local_v6.apply();
         } else if (hdr.ipv4.isValid()) {
             meta.ether_type = TYPE_IPV4;
             meta.length = hdr.ipv4.total_length;
-            meta.dscp = hdr.ipv4.dscp;
-            meta.ecn = hdr.ipv4.ecn;
+            meta.traffic_class = hdr.ipv4.traffic_class;
             if (standard_metadata.checksum_error == 1) {
                 // The bit speaks for every checksum in the packet; only the header's matters to a packet that passes by.
-                sum = WORD(hdr.ipv4.version ++ hdr.ipv4.ihl ++ hdr.ipv4.dscp ++ hdr.ipv4.ecn) + WORD(hdr.ipv4.total_length)
+                sum = WORD(hdr.ipv4.version ++ hdr.ipv4.ihl ++ hdr.ipv4.traffic_class) + WORD(hdr.ipv4.total_length)
                     + WORD(hdr.ipv4.identification)
                     + WORD(hdr.ipv4.reserved ++ hdr.ipv4.df ++ hdr.ipv4.mf ++ hdr.ipv4.fragment_offset)
                     + WORD(hdr.ipv4.ttl ++ hdr.ipv4.protocol) + WORD(hdr.ipv4.checksum)

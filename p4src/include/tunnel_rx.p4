@@ -5,14 +5,18 @@
 
 #include "port.p4"
 
-/* Which tunnel the packet came through. */
-control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
+control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
     @id(0x13000004)
     direct_counter(CounterType.packets_and_bytes) tunnel_rx_v6_counter;
     @id(0x13000005)
     direct_counter(CounterType.packets_and_bytes) tunnel_rx_v4_counter;
     @id(0x13000006)
     direct_counter(CounterType.packets_and_bytes) gre_rx_counter;
+
+    @id(0x13000007)
+    direct_counter(CounterType.packets_and_bytes) realm_session_v6_counter;
+    @id(0x13000008)
+    direct_counter(CounterType.packets_and_bytes) realm_session_v4_counter;
 
     @id(0x01000040)
     action terminate(@id(1) peer_t peer_id, @id(2) DscpMode dscp_mode) {
@@ -65,7 +69,6 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
         meta.session_id = session_id;
         meta.vrf = vrf;
         meta.direction = direction;
-        meta.in_session = 1;
     }
 
     /* No key, or one that stands for a realm: the inner address finds the session. */
@@ -93,41 +96,6 @@ control TunnelTermination(inout headers_t hdr, inout metadata_t meta, in standar
         size = SESSIONS;
         counters = gre_rx_counter;
     }
-
-    apply {
-        meta.outer_dscp = meta.dscp;
-        meta.outer_ecn = meta.ecn;
-        if (hdr.ipv6.isValid()) {
-            meta.room = hdr.ipv6.payload_length;
-            tunnel_rx_v6.apply();
-        } else {
-            meta.room = meta.length - ((bit<16>)hdr.ipv4.ihl << 2);
-            tunnel_rx_v4.apply();
-        }
-        if (meta.reason == Reason.NONE) {
-            if (standard_metadata.parser_error == error.NoError && standard_metadata.checksum_error == 0
-                && (hdr.inner_ipv4.isValid() || hdr.inner_ipv6.isValid())
-                && (!hdr.tlv.isValid() || hdr.udp.length - 12 == hdr.tlv.length)) {
-                gre_rx.apply();
-            } else if (standard_metadata.parser_error == error.GreHeader) {
-                meta.reason = Reason.GRE_HEADER;
-            } else if (hdr.gre.isValid() && hdr.gre.protocol != TYPE_IPV4 && hdr.gre.protocol != TYPE_IPV6) {
-                meta.reason = Reason.GRE_PROTOCOL;
-            } else if (standard_metadata.parser_error == error.NoError && standard_metadata.checksum_error == 1) {
-                meta.reason = Reason.CHECKSUM;
-            } else {
-                meta.reason = Reason.TUNNEL_HEADER;
-            }
-        }
-    }
-}
-
-/* Whose packet it is, and that it is theirs. */
-control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
-    @id(0x13000007)
-    direct_counter(CounterType.packets_and_bytes) realm_session_v6_counter;
-    @id(0x13000008)
-    direct_counter(CounterType.packets_and_bytes) realm_session_v4_counter;
 
     @id(0x01000044)
     action realm_session(@id(1) session_t session_id, @id(2) vrf_t vrf) {
@@ -226,8 +194,7 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         drop_outer();
         meta.ether_type = TYPE_IPV6;
         meta.length = 40 |+| hdr.ipv6.payload_length;
-        meta.dscp = hdr.ipv6.dscp;
-        meta.ecn = hdr.ipv6.ecn;
+        meta.traffic_class = hdr.ipv6.traffic_class;
     }
 
     @hidden
@@ -240,42 +207,105 @@ control TunnelSession(inout headers_t hdr, inout metadata_t meta) {
         drop_outer();
         meta.ether_type = TYPE_IPV4;
         meta.length = hdr.ipv4.total_length;
-        meta.dscp = hdr.ipv4.dscp;
-        meta.ecn = hdr.ipv4.ecn;
+        meta.traffic_class = hdr.ipv4.traffic_class;
+    }
+
+    /* The mobile node's end of the inner packet. */
+    @hidden
+    action mn_is_source_v6() {
+        meta.address_v6 = hdr.ipv6.src;
+    }
+
+    @hidden
+    action mn_is_destination_v6() {
+        meta.address_v6 = hdr.ipv6.dst;
+    }
+
+    @hidden
+    action mn_is_source_v4() {
+        meta.address_v4 = hdr.ipv4.src;
+    }
+
+    @hidden
+    action mn_is_destination_v4() {
+        meta.address_v4 = hdr.ipv4.dst;
     }
 
     apply {
-        if (hdr.destination_options.isValid()) {
-            meta.tunnel_header = meta.tunnel_header + 8 + ((bit<16>)hdr.destination_options.length << 3);
-        }
-        if (hdr.inner_ipv6.isValid()) {
-            bare_ipv6();
-            if (meta.direction == Direction.UPLINK) {
-                meta.address_v6 = hdr.ipv6.src;
-            } else {
-                meta.address_v6 = hdr.ipv6.dst;
+        meta.outer_traffic_class = meta.traffic_class;
+        if (hdr.ipv6.isValid()) {
+            meta.room = hdr.ipv6.payload_length;
+            if (hdr.destination_options.isValid()) {
+                meta.room = meta.room |-| (8 + ((bit<16>)hdr.destination_options.length << 3));
             }
-            if (meta.session_id == 0) {
-                realm_session_v6.apply();
-            } else if (meta.in_session == 0) {
-                session_address_v6.apply();
+            tunnel_rx_v6.apply();
+        } else {
+            meta.room = meta.length - ((bit<16>)hdr.ipv4.ihl << 2);
+            tunnel_rx_v4.apply();
+        }
+        if (meta.reason != Reason.NONE) {
+            // No tunnel of ours.
+        } else if (standard_metadata.parser_error != error.NoError || standard_metadata.checksum_error == 1
+            || (!hdr.inner_ipv4.isValid() && !hdr.inner_ipv6.isValid())
+            || (hdr.tlv.isValid() && hdr.udp.length - 12 != hdr.tlv.length)) {
+            if (standard_metadata.parser_error == error.GreHeader) {
+                meta.reason = Reason.GRE_HEADER;
+            } else if (hdr.gre.isValid() && hdr.gre.protocol != TYPE_IPV4 && hdr.gre.protocol != TYPE_IPV6) {
+                meta.reason = Reason.GRE_PROTOCOL;
+            } else if (standard_metadata.parser_error == error.NoError && standard_metadata.checksum_error == 1) {
+                meta.reason = Reason.CHECKSUM;
+            } else {
+                meta.reason = Reason.TUNNEL_HEADER;
             }
         } else {
-            bare_ipv4();
-            if (meta.direction == Direction.UPLINK) {
-                meta.address_v4 = hdr.ipv4.src;
+            if (hdr.inner_ipv6.isValid()) {
+                bare_ipv6();
             } else {
-                meta.address_v4 = hdr.ipv4.dst;
+                bare_ipv4();
             }
-            if (meta.session_id == 0) {
-                realm_session_v4.apply();
-            } else if (meta.in_session == 0) {
-                session_address_v4.apply();
+            if (meta.length |+| meta.tunnel_header > meta.room
+                || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.ihl << 2)) {
+                meta.reason = Reason.TUNNEL_HEADER;
+            } else {
+                switch (gre_rx.apply().action_run) {
+                    rx_session: {
+                        if (hdr.ipv6.isValid()) {
+                            if (meta.direction == Direction.UPLINK) {
+                                mn_is_source_v6();
+                            } else {
+                                mn_is_destination_v6();
+                            }
+                            session_address_v6.apply();
+                        } else {
+                            if (meta.direction == Direction.UPLINK) {
+                                mn_is_source_v4();
+                            } else {
+                                mn_is_destination_v4();
+                            }
+                            session_address_v4.apply();
+                        }
+                    }
+                    rx_vrf: {
+                        if (hdr.ipv6.isValid()) {
+                            if (meta.direction == Direction.UPLINK) {
+                                mn_is_source_v6();
+                            } else {
+                                mn_is_destination_v6();
+                            }
+                            realm_session_v6.apply();
+                        } else {
+                            if (meta.direction == Direction.UPLINK) {
+                                mn_is_source_v4();
+                            } else {
+                                mn_is_destination_v4();
+                            }
+                            realm_session_v4.apply();
+                        }
+                    }
+                    default: {
+                    }
+                }
             }
-        }
-        if (meta.length |+| meta.tunnel_header > meta.room
-            || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.ihl << 2)) {
-            meta.reason = Reason.TUNNEL_HEADER;
         }
     }
 }

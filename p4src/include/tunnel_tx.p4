@@ -5,56 +5,47 @@
 
 #include "port.p4"
 
-// The DSCP: UNIFORM keeps all bits of the user's and adds none (dscp is 0), PIPE keeps none.
+// The user's ECN, and its DSCP too if UNIFORM (dscp is then 0), else the entry's.
+
+#define TRAFFIC_CLASS ((meta.traffic_class & DSCP_BITS(dscp_mode)) | ((bit<8>)dscp << 2))
+#define DSCP_BITS(mode) ((bit<8>)(bit<1>)mode * 0x04 - 1)
+
+// 4 or 41, by bit 15 of the ether type, which only IPv6 has.
+#define INNER_PROTOCOL ((bit<8>)meta.ether_type[15:15] * (PROTO_IPV6 - PROTO_IPV4) + PROTO_IPV4)
 
 // RFC 2473 §6, RFC 6040 §4.1 (normal mode). Flow label 0.
 #define PUSH_IPV6(next, extra) \
         hdr.tx_ipv6.setValid(); \
-        hdr.tx_ipv6.version = 6; \
-        hdr.tx_ipv6.dscp = (meta.dscp & ((bit<6>)(bit<1>)dscp_mode - 1)) | dscp; \
-        hdr.tx_ipv6.ecn = meta.ecn; \
-        hdr.tx_ipv6.flow_label = 0; \
-        hdr.tx_ipv6.payload_length = meta.length + (extra); \
-        hdr.tx_ipv6.next_header = next; \
-        hdr.tx_ipv6.hop_limit = hop_limit; \
+        hdr.tx_ipv6.version_to_flow_label = 4w6 ++ TRAFFIC_CLASS ++ 20w0; \
+        hdr.tx_ipv6.length_to_hop_limit = (meta.length + (extra)) ++ next ++ hop_limit; \
         hdr.tx_ipv6.src = src; \
         hdr.tx_ipv6.dst = dst; \
         meta.overhead = 40 + (extra); \
         meta.mtu = mtu; \
-        meta.ether_type = TYPE_IPV6; \
         meta.vrf = VRF_TRANSPORT; \
+        meta.ether_type = TYPE_IPV6; \
         meta.address_v6 = dst;
 
 // DF, and therefore no identification (RFC 6864 §4.1).
 #define PUSH_IPV4(next, extra) \
         hdr.tx_ipv4.setValid(); \
-        hdr.tx_ipv4.version = 4; \
-        hdr.tx_ipv4.ihl = 5; \
-        hdr.tx_ipv4.dscp = (meta.dscp & ((bit<6>)(bit<1>)dscp_mode - 1)) | dscp; \
-        hdr.tx_ipv4.ecn = meta.ecn; \
-        hdr.tx_ipv4.total_length = meta.length + 20 + (extra); \
-        hdr.tx_ipv4.identification = 0; \
-        hdr.tx_ipv4.reserved = 0; \
-        hdr.tx_ipv4.df = 1; \
-        hdr.tx_ipv4.mf = 0; \
-        hdr.tx_ipv4.fragment_offset = 0; \
-        hdr.tx_ipv4.ttl = hop_limit; \
-        hdr.tx_ipv4.protocol = next; \
+        hdr.tx_ipv4.version_to_length = 8w0x45 ++ TRAFFIC_CLASS ++ (meta.length + 20 + (extra)); \
+        hdr.tx_ipv4.identification_to_offset = 0x00004000; \
+        hdr.tx_ipv4.ttl_protocol = hop_limit ++ next; \
+        hdr.tx_ipv4.checksum = 0; \
         hdr.tx_ipv4.src = src; \
         hdr.tx_ipv4.dst = dst; \
         meta.overhead = 20 + (extra); \
         meta.mtu = mtu; \
-        meta.ether_type = TYPE_IPV4; \
         meta.vrf = VRF_TRANSPORT; \
+        meta.ether_type = TYPE_IPV4; \
         meta.address_v4 = dst;
 
 // No checksum: the inner headers have theirs (RFC 5844 §4.1.3 lets it be zero over IPv4).
 #define PUSH_UDP(extra) \
         hdr.tx_udp.setValid(); \
-        hdr.tx_udp.src_port = PORT_TUNNEL; \
-        hdr.tx_udp.dst_port = PORT_TUNNEL; \
-        hdr.tx_udp.length = meta.length + (extra); \
-        hdr.tx_udp.checksum = 0;
+        hdr.tx_udp.ports = PORT_TUNNEL << 16 | PORT_TUNNEL; \
+        hdr.tx_udp.length_checksum = (meta.length + (extra)) ++ 16w0;
 
 control Session(inout headers_t hdr, inout metadata_t meta) {
     @id(0x1300000d)
@@ -103,14 +94,13 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @hidden
     action push_gre() {
         hdr.tx_gre.setValid();
-        hdr.tx_gre.flags = meta.tx_key_length << 11; // 0x2000, the key bit, or none
-        hdr.tx_gre.protocol = meta.ether_type;
+        hdr.tx_gre.flags_to_protocol = (meta.tx_key_length << 11) ++ meta.ether_type; // the key bit, or none
     }
 
     @id(0x01000070)
     action encap_v6_ip(@id(1) @format(IPV6_ADDRESS) ipv6_address_t src, @id(2) @format(IPV6_ADDRESS) ipv6_address_t dst,
                        @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        PUSH_IPV6(meta.ether_type == TYPE_IPV6 ? PROTO_IPV6 : PROTO_IPV4, 0)
+        PUSH_IPV6(INNER_PROTOCOL, 0)
     }
 
     @id(0x01000071)
@@ -123,7 +113,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @id(0x01000072)
     action encap_v4_ip(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                        @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        PUSH_IPV4(meta.ether_type == TYPE_IPV6 ? PROTO_IPV6 : PROTO_IPV4, 0)
+        PUSH_IPV4(INNER_PROTOCOL, 0)
     }
 
     @id(0x01000073)

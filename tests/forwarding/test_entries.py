@@ -169,8 +169,8 @@ def test_link_ids_must_differ() -> None:
 def test_base_entries_of_an_anchor() -> None:
     found = _shown(base_entries(_fresh(ANCHOR)))
     assert {line for line in found if line.startswith(("port_vlan", "my_station"))} == {
-        "port_vlan port:0x1 vlan_id:0x0 set_transport(vrf:0x0, link_id:0x1)",
-        "port_vlan port:0x2 vlan_id:0x0 set_transport(vrf:0x0, link_id:0x2)",
+        "port_vlan port:0x1 vlan_id:0x0 set_transport(link_id:0x1)",
+        "port_vlan port:0x2 vlan_id:0x0 set_transport(link_id:0x2)",
         "port_vlan port:0x5 vlan_id:0x0 set_service(vrf:0x1, link_id:0x5)",
         "port_vlan port:0x6 vlan_id:0x3c set_service(vrf:0x2, link_id:0x6)",
         "my_station link_id:0x1 mac:0x20000000001 NoAction()",

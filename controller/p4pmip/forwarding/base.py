@@ -32,7 +32,9 @@ def base_entries(context: Context) -> tuple[Entry, ...]:
 
 def _links(context: Context) -> Iterator[Entry]:
     for link in context.links:
-        params = (("vrf", _vrf(link, context)), ("link_id", link.link_id))
+        params: tuple[tuple[str, int], ...] = (("link_id", link.link_id),)
+        if link.role is LinkRole.SERVICE:
+            params = (("vrf", context.vrf(link.realm)), *params)
         yield Entry("port_vlan", (("port", link.port), ("vlan_id", link.vlan)), _SET_ROLE[link.role], params)
         yield Entry("my_station", (("link_id", link.link_id), ("mac", mac_number(link.mac))), "NoAction")
 
