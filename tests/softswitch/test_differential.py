@@ -4,7 +4,6 @@ ports and counters. Needs `simple_switch_grpc` on PATH."""
 import asyncio
 import ipaddress
 import random
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ DROP_PORT = 511
 PACKETS = 600
 MARK = bytes.fromhex("ffeeddccbbaa")
 
-pytestmark = pytest.mark.skipif(shutil.which(BMV2) is None, reason=f"{BMV2} is not on PATH")
+pytestmark = pytest.mark.bmv2
 
 
 class Bmv2:
