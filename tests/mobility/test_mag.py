@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.mobility.crafted import option
-from tests.mobility.domain import DIRECTORY, LMA, MAGS, MN, Domain, lma_config, lma_peers, mag_config
+from tests.mobility.domain import DIRECTORY, LMA, MAGS, MN, Domain, link, lma_config, lma_peers, mag_config
 
 from p4pmip.mobility.binding import Phase
 from p4pmip.mobility.config import Directory, Peer, Profile
@@ -196,6 +196,16 @@ def test_timestamp_refusals() -> None:
     assert option(pbus(domain)[-1], o.Timestamp).value < stamp + 65536 * 100  # our clock is not set by theirs
 
 
+@pytest.mark.requirement("R5213-5.5-9")
+def test_a_clock_that_was_wrong_is_forgotten() -> None:
+    domain = deaf()
+    domain.mag(0).attach(MN, link(1, 1), 0.0, domain.utc + 3600)
+    domain.carry_out()
+    reply(domain, 156, lifetime=0)
+    domain.run(1.5)
+    assert abs(option(pbus(domain)[-1], o.Timestamp).to_utc() - domain.utc) < 1.0
+
+
 def test_no_resources_is_tried_again() -> None:
     domain = deaf()
     domain.attach(0)
@@ -204,6 +214,22 @@ def test_no_resources_is_tried_again() -> None:
     assert len(pbus(domain)) == 2
     reply(domain)
     assert domain.mags[0].served
+
+
+@pytest.mark.requirement("R6275-12-1")
+def test_no_more_than_three_pbus_a_second_for_one_binding() -> None:
+    domain = Domain()
+    for _ in range(10):
+        domain.attach(0)
+        domain.detach(0)
+    assert len(pbus(domain)) == 3
+    assert domain.mag(0).counters["rate_limited"] == 17
+    for number in range(10):
+        domain.attach(0, b"%d@a.example" % number, mac=number + 2)
+    assert len(pbus(domain)) == 13  # others are not held up
+    domain.attach(0)
+    domain.run(30)
+    assert len(domain.mags[0].served) == 11
 
 
 @pytest.mark.requirement("R6275-9.5.1-2")

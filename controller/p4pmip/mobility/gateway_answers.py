@@ -3,7 +3,7 @@
 from p4pmip.mobility.binding import Gre, Phase
 from p4pmip.mobility.dialects import Action, Memo, mag_decision
 from p4pmip.mobility.endpoint import Endpoint
-from p4pmip.mobility.gateway_registration import GatewayRegistration
+from p4pmip.mobility.gateway_registration import NEVER, GatewayRegistration
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.reply import Reply, parse
 from p4pmip.mobility.update_list import ListEntry, State
@@ -179,14 +179,14 @@ class GatewayAnswers(GatewayRegistration):
                 outstanding.corrected = True
                 self._transmit(entry, outstanding, now, utc)
             case Status.SEQUENCE_NUMBER_OUT_OF_WINDOW | Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED:
-                outstanding.sequence = -1  # the retransmission timer goes on, with a fresh stamp
+                outstanding.sequence = NEVER  # the retransmission timer goes on, with a fresh stamp
             case Status.TIMESTAMP_MISMATCH | Status.MIPV6_ID_MISMATCH:
                 # Only once both clocks are right again; ours is not set by the LMA's stamp.
                 skew = "" if reply.timestamp is None else f"{o.Timestamp(reply.timestamp).to_utc() - utc:+.3f} s"
                 self.alarm("clock_skew", f"LMA {peer.config.address} {skew}".rstrip(), entry.session_id)
-                outstanding.sequence = -1
+                outstanding.sequence = NEVER
             case Status.INSUFFICIENT_RESOURCES:
-                outstanding.sequence = -1
+                outstanding.sequence = NEVER
             case (
                 Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX
                 | Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH

@@ -24,6 +24,11 @@ _ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
 _ANY_IPV4 = o.IPv4HomeAddressRequest(IPv4Address(0), 0)
 _ASK_LINK_LOCAL = o.LinkLocalAddress(IPv6Address(0))
 _LONGEST_LIFETIME = 0xFFFF
+_STAMP_SECOND = 65536
+_MAX_UPDATE_RATE = 3
+"""MAX_UPDATE_RATE (RFC 6275 §12), per second: per binding, or no MAG would scale."""
+NEVER = -1
+"""A sequence number that no PBA has."""
 _STRENGTH = {Gre.PLAIN: 0, Gre.MODE: 1, Gre.KEYED: 2}
 
 
@@ -121,6 +126,12 @@ class GatewayRegistration(GatewayList):
         """Send a PBU, the first time or again: with a new sequence number and timestamp (RFC 5213 §6.9.4)."""
         peer = entry.peer
         assert peer.local is not None
+        if len(entry.sent) == _MAX_UPDATE_RATE and now < entry.sent[0] + 1.0:
+            outstanding.sequence = NEVER
+            self.counters["rate_limited"] += 1
+            self.timers.arm(entry, entry.sent[0] + 1.0)
+            return
+        entry.sent = (*entry.sent, now)[-_MAX_UPDATE_RATE:]
         if self.config.timestamp_based_approach_in_use:
             self._sequence = (self._sequence + 1) % 65536
             entry.sequence = self._sequence
@@ -152,7 +163,10 @@ class GatewayRegistration(GatewayList):
             known_address = None if entry.wanted is None else entry.wanted.link_local
             options.append(_ASK_LINK_LOCAL if known_address is None else o.LinkLocalAddress(known_address))
         if self.config.timestamp_based_approach_in_use:
-            self._stamp = max(o.Timestamp.from_utc(utc).value, self._stamp + 1)
+            stamp = o.Timestamp.from_utc(utc).value
+            if 0 <= self._stamp - stamp < _STAMP_SECOND:  # a clock that was set back further is believed
+                stamp = self._stamp + 1
+            self._stamp = stamp
             options.append(o.Timestamp(self._stamp))
         if peer.config.replay_protection:
             options.append(o.ReplayProtection(ntp(utc)))

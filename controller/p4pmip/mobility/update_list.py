@@ -65,6 +65,7 @@ class ListEntry(Timed):
         "prefixes",
         "profile",
         "renew",
+        "sent",
         "sequence",
         "served",
         "session",
@@ -101,6 +102,8 @@ class ListEntry(Timed):
         self.renew = False
         """The next PBU is one for an LMA that forgot us."""
         self.sequence = 0
+        self.sent: tuple[float, ...] = ()
+        """When the last PBUs were."""
         self.outstanding: Outstanding | None = None
         self.expires = inf
         """When the binding ends if it is not refreshed."""
