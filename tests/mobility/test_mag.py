@@ -78,6 +78,21 @@ def test_without_a_fixed_link_local_address_the_lma_is_asked_for_one() -> None:
     assert other.link_local == advertised[-1].link_local
 
 
+@pytest.mark.requirement("R5213-6.8-1")
+def test_a_link_local_address_that_the_mobile_node_has_is_replaced_and_uploaded() -> None:
+    domain = Domain(lma_config(), *(mag_config(address, fixed_link_local=None) for address in MAGS[:2]))
+    number = domain.attach(0)
+    domain.run()
+    other = IPv6Address("fe80::77")
+    domain.mag(0).upload_link_local(number or 0, other, domain.now, domain.utc)
+    domain.run()
+    assert option(pbus(domain)[-1], o.LinkLocalAddress).address == other
+    assert next(domain.anchor().sessions()).link_local == other
+    domain.attach(1, indicator=3)
+    domain.run()
+    assert next(iter(domain.mags[1].served.values())).link_local == other
+
+
 def test_known_addresses_are_asked_for() -> None:
     domain = deaf()
     prefix = IPv6Network("2001:db8:a000:7::/64")
@@ -393,6 +408,30 @@ def test_signalling_over_ipv4_and_udp_with_configured_tunnel_end_points() -> Non
     assert end.tunnel is not None
     assert (lma.tunnel.local, lma.tunnel.peer) == (end.tunnel.peer, end.tunnel.local)
     assert all(send.octets[4:6] == b"\0\0" for send in domain.sent)
+
+
+@pytest.mark.requirement("OUR-TUNNEL-1")
+def test_an_ipv4_tunnel_end_point_of_the_mag_is_signalled() -> None:
+    own, far, tunnel = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.9"), IPv4Address("198.51.100.1")
+    plane = IPv4Address("198.51.100.9")
+    anchor = lma_config(peers=(Peer(own, port=5436),), local=(Endpoint(far, 5436),), tunnel=(plane,))
+    peer = Peer(far, port=5436, request_user_plane=True)
+    gateway = replace(mag_config(MAGS[0], peer), local=(Endpoint(own, 5436),), tunnel=(tunnel,), lma=far)
+    domain = Domain(anchor, gateway)
+    domain.attach(0)
+    domain.run()
+    (lma,), (end,) = domain.anchor().sessions(), domain.mag(0).sessions()
+    assert (lma.tunnel.local, lma.tunnel.peer) == (plane, tunnel)  # type: ignore[union-attr]
+    assert (end.tunnel.local, end.tunnel.peer) == (tunnel, plane)  # type: ignore[union-attr]
+
+
+@pytest.mark.requirement("OUR-TUNNEL-2")
+def test_tunnel_end_points_of_different_families_are_refused_and_not_guessed() -> None:
+    domain = Domain(lma_config(tunnel=(IPv4Address("198.51.100.9"),)), mag_config(MAGS[0]))
+    domain.attach(0)
+    domain.run()
+    assert domain.statuses() == {174: 1}
+    assert not domain.lma.switch
 
 
 def test_who_is_not_served() -> None:

@@ -94,7 +94,7 @@ class Engine(ABC):
         for address in self.common.tunnel:
             if address.version == family:
                 return address
-        return otherwise.address if otherwise.address.version == family else None
+        return otherwise.address if not self.common.tunnel and otherwise.address.version == family else None
 
     # --- messages ----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from p4pmip.wire.numbers import (
     LIFETIME_UNIT,
     BindingUpdateFlag,
     HandoffIndicator,
+    OptionType,
 )
 
 _PBU = BindingUpdateFlag.A | BindingUpdateFlag.P
@@ -64,6 +65,16 @@ class GatewayRegistration(GatewayList):
             return
         option = self._option(entry, initial=False, now=now)
         self._update(entry, HandoffIndicator.HANDOFF_STATE_NOT_CHANGED, self._lifetime(), option, now, utc, corrected)
+
+    def upload_link_local(self, session_id: int, address: IPv6Address, now: float, utc: float) -> None:
+        """Use another link-local address on the access link, because the mobile node has ours (RFC 5213 §6.8).
+
+        The LMA is told at once, so that the next MAG uses it too.
+        """
+        entry = self._by_session.get(session_id)
+        if entry is not None and entry.state is State.BOUND and entry.wanted is not None:
+            self._want(entry, entry.wanted._replace(link_local=address))
+            self._refresh(entry, now, utc)
 
     def _leave(self, entry: ListEntry, now: float, utc: float) -> None:
         """Stop serving and de-register; what was never granted is de-registered too: its PBA may be on the way."""
@@ -182,8 +193,11 @@ class GatewayRegistration(GatewayList):
             options.append(o.NatDetection(True, 0))
         care_of = self._care_of(entry)
         assert peer.local is not None
-        if care_of.version == 6 and care_of != peer.local.address:
-            options.append(o.AlternateCareOfAddress(IPv6Address(care_of)))
+        if care_of != peer.local.address:
+            if care_of.version == 6:
+                options.append(o.AlternateCareOfAddress(IPv6Address(care_of)))
+            else:
+                options.append(o.UnknownOption(OptionType.ALTERNATE_IPV4_CARE_OF_ADDRESS, care_of.packed))
         if peer.config.request_user_plane and not ending:
             options.append(o.LmaUserPlaneAddress(None))
         return tuple(options)

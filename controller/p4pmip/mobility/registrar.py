@@ -214,7 +214,7 @@ class Registrar:
             if address.version == care_of.version:
                 return address
         own = request.destination.address
-        return own if own.version == care_of.version else None
+        return own if not self._config.tunnel and own.version == care_of.version else None
 
     def _tunnel(
         self, request: Request, peer: PeerState, local: IPAddress, option: Gre, becomes: Gre

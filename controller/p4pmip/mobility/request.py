@@ -1,7 +1,7 @@
 """A Proxy Binding Update as the LMA looks at it: each option under its name."""
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, cast
 
 from p4pmip.mobility.binding import Gre, IPAddress
@@ -11,6 +11,7 @@ from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import PackedPrefix, pack
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingUpdate
+from p4pmip.wire.numbers import OptionType
 
 
 @dataclass(slots=True)
@@ -66,9 +67,14 @@ def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: 
     found: dict[type, Any] = {}  # an option by its class, which says its type
     home_prefixes: list[o.HomeNetworkPrefix] = []
     ipv4_requests: list[o.IPv4HomeAddressRequest] = []
+    ipv4_care_of: IPv4Address | None = None
     for option in update.options:
         kind = option.__class__
-        if kind not in found:
+        if kind is o.UnknownOption:
+            unknown = cast(o.UnknownOption, option)
+            if unknown.type == OptionType.ALTERNATE_IPV4_CARE_OF_ADDRESS and len(unknown.data) == 4:
+                ipv4_care_of = IPv4Address(unknown.data)
+        elif kind not in found:
             found[kind] = option
         if kind is o.HomeNetworkPrefix:
             home_prefixes.append(cast(o.HomeNetworkPrefix, option))
@@ -88,6 +94,8 @@ def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: 
     address: IPAddress = source.address
     if care_of is not None:
         address = care_of.address
+    elif ipv4_care_of is not None:
+        address = ipv4_care_of
     elif peer is not None and peer.config.tunnel is not None:
         address = peer.config.tunnel
     return Request(
