@@ -199,6 +199,26 @@ async def run(*command: str) -> None:
     assert await process.wait() == 0, command
 
 
+@pytest.mark.parametrize("executor", ["native", "interpreter"])
+async def test_many_frames_by_each_executor(veths: tuple[str, str, str, str], executor: str) -> None:
+    host_a, port_a, port_b, host_b = veths
+    frames = [bytes([code, value, 0, 0]) + bytes(56) for code in (0, 0x11, 7, 9) for value in range(60)]
+    arguments = ["-i", f"2@{port_a}", "-i", f"3@{port_b}", "--executor", executor, str(PROGRAMS / "features.json")]
+    async with switch(*arguments) as running:
+        await running.address("P4Runtime")
+        assert f"executor {executor}" in running.text
+        a, b = LinuxPort(0, host_a), LinuxPort(0, host_b)
+        try:
+            for sent in frames:
+                assert a.send(sent)
+            for sent in frames:
+                got = await _frame(b, sent[:2])
+                assert got[4:] == sent[4:]
+        finally:
+            a.close()
+            b.close()
+
+
 async def _frame(port: LinuxPort, start: bytes) -> bytes:
     """The next frame that starts so."""
     loop = asyncio.get_running_loop()

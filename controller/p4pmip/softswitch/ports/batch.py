@@ -38,7 +38,9 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_uint64),
         ("control_length", ctypes.c_uint64),
         ("flags", ctypes.c_int),
+        ("padding", ctypes.c_uint32),
         ("length", ctypes.c_uint32),
+        ("more_padding", ctypes.c_uint32),
     )
 
 
