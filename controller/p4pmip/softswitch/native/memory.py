@@ -196,6 +196,10 @@ class NativeTable:
         for words in self._words.get(entry, ()):
             self._fill(entry, words)
 
+    def is_slow(self, entry: Entry) -> bool:
+        """Whether packets that hit the entry are the interpreter's."""
+        return any(words[self._layout.words + FLAGS] == SLOW for words in self._words[entry])
+
     def collect(self, entry: Entry) -> None:
         """Add to the entry what machine code counted for it."""
         base = self._layout.words
