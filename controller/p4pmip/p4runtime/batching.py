@@ -134,14 +134,14 @@ class WriteQueue:
         A `lenient` job makes it so whatever the target holds: an INSERT of what is there becomes a MODIFY, a MODIFY
         of what is not becomes an INSERT, a DELETE of what is not has succeeded.
         """
-        encode = self._codec.encode_keyed
+        encode, last = self._codec.encode_keyed, self._last
         job = Job([], lenient)
+        # All encoded before any is in a chain: if one does not fit the P4Info, nothing has happened.
         for phase in phases:
             if ops := [Op(job, update, *encode(update[1])) for update in phase]:
                 job.phases.append(ops)
-        last = self._last
         for entry_key in relies_on:
-            key = self._codec.encode_key(entry_key)
+            key = self._codec.encode_key(entry_key) if last or self._refused else b""
             if (earlier := last.get(key)) is not None:
                 if earlier.dependants is None:
                     earlier.dependants = []
@@ -152,10 +152,10 @@ class WriteQueue:
                 job.refusals.append(Refusal(Update(_INSERT, entry), self._refused[key]))
         for ops in job.phases:
             for op in ops:
-                if (earlier := last.get(op.key)) is not None:
+                if (earlier := last.setdefault(op.key, op)) is not op:
                     earlier.successor = op
                     op.predecessor = earlier
-                last[op.key] = op
+                    last[op.key] = op
         self._jobs.add(job)
         self._advance(job)
         return job
@@ -175,12 +175,13 @@ class WriteQueue:
                 groups[0], group = group[limit:], group[:limit]
             else:
                 groups.popleft()
-            batch += [op for op in group if op.operation is not None]
-        for op in batch:
-            op.queued = False
-            op.attempts += 1
-            if op.operation is _MODIFY and not self._quirks.modify:
-                op.replacing = True
+            for op in group:
+                if (operation := op.operation) is not None:
+                    op.queued = False
+                    op.attempts += 1
+                    if operation is _MODIFY and not self._quirks.modify:
+                        op.replacing = True
+                    batch.append(op)
         return batch
 
     def encode(self, batch: Sequence[Op]) -> list[bytes]:
@@ -193,14 +194,37 @@ class WriteQueue:
         if problem is not None and not problem.updates:
             self._failed(batch, problem.whole)
             return
+        if problem is None and not self._refused:
+            self._acknowledge(batch)
+            return
         errors: Mapping[int, Problem] = problem.updates if problem is not None else {}
         for index, op in enumerate(batch):
             error = errors.get(index)
-            if error is None and op.replacing:
-                op.replacing, op.operation, op.attempts = False, _INSERT, 0
-                self._enqueue([op])
-            elif error is None or not self._mended(op, error):
+            if error is None:
+                self._acknowledge_one(op)
+            elif not self._mended(op, error):
                 self._finish(op, error)
+
+    def _acknowledge(self, batch: Sequence[Op]) -> None:
+        """All is well: what nearly every batch comes to, so it is spared what only some updates need."""
+        last = self._last
+        for op in batch:
+            if op.replacing or op.successor is not None or op.dependants is not None or len(op.owners) != 1:
+                self._acknowledge_one(op)
+                continue
+            del last[op.key]
+            op.queued = False
+            job = op.owners[0][0]
+            job.outstanding -= 1
+            if not job.outstanding:
+                self._advance(job)
+
+    def _acknowledge_one(self, op: Op) -> None:
+        if op.replacing:
+            op.replacing, op.operation, op.attempts = False, _INSERT, 0
+            self._enqueue([op])
+        else:
+            self._finish(op, None)
 
     def suspend(self, problem: Problem) -> None:
         """Every job fails; answers to batches that were taken before must not be given to `answered` any more."""
@@ -269,6 +293,7 @@ class WriteQueue:
 
     def _end(self, job: Job) -> None:
         job.done = True
+        job.phases = []  # job and updates refer to each other: nothing is left for the garbage collector to find
         self._jobs.discard(job)
         if job.result is not None:
             job.result(job)

@@ -4,6 +4,7 @@ Callers give integers and names; canonical octets, masks and the rules for omitt
 are kept here, so that no target ever sees an entry that only it would refuse.
 """
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -27,12 +28,12 @@ class Range(NamedTuple):
 
 class _CompiledAction(NamedTuple):
     head: bytes
-    params: dict[str, wirecode.Octets]
+    ordered: tuple[tuple[str, wirecode.Octets], ...]
 
 
 class _CompiledTable(NamedTuple):
     head: bytes
-    fields: dict[str, Callable[[Match], bytes]]
+    ordered: tuple[tuple[str, Callable[[Match], bytes]], ...]
     actions: dict[str, _CompiledAction]
     prioritised: bool
 
@@ -52,31 +53,44 @@ class Codec:
         """Octets that are equal for entries of equal key, and the octets of the TableEntry; P4pmipError likewise."""
         matches, given = entry.match, entry.params
         try:
-            head, fields, actions, prioritised = self._tables[entry.table]
-            parts = [head]
-            for name, match in matches:
-                parts.append(fields[name](match))
+            table = self._tables[entry.table]
+            action = table.actions[entry.action]
+            if len(matches) != len(table.ordered) or len(given) != len(action.ordered) or entry.priority:
+                return self._encode_any(entry)
+            parts = [table.head]
+            for (name, match), (expected, encode) in zip(matches, table.ordered, strict=True):
+                if name is not expected:  # names are interned on both sides
+                    return self._encode_any(entry)
+                parts.append(encode(match))
             key = b"".join(parts)
-            action_head, params = actions[entry.action]
-            parts = [action_head]
-            for name, value in given:
-                parts.append(params[name](value))
-            if len(dict(given)) != len(params):
-                raise KeyError
-            octets = key + wirecode.table_action(b"".join(parts))
+            octets = [action.head]
+            for (name, value), (expected, encode_param) in zip(given, action.ordered, strict=True):
+                if name is not expected:
+                    return self._encode_any(entry)
+                octets.append(encode_param(value))
         except (KeyError, IndexError, OverflowError, AttributeError, TypeError, ValueError):
             raise self.fault(entry) from None
-        if prioritised or entry.priority or len(dict(matches)) != len(fields):
-            if fault := self._match_fault(entry, self.schema.tables[entry.table]):
-                raise fault
-            priority = wirecode.priority(entry.priority)
-            return key + priority, octets + priority
-        return key, octets
+        if table.prioritised:
+            return self._encode_any(entry)
+        return key, key + wirecode.table_action(b"".join(octets))
+
+    def _encode_any(self, entry: Entry) -> tuple[bytes, bytes]:
+        """An entry with a priority, without some fields, or in an order of its own."""
+        info = self.schema.tables[entry.table]
+        if fault := self._match_fault(entry, info) or _action_fault(entry, info.actions[entry.action]):
+            raise fault
+        table = self._tables[entry.table]
+        fields, action = dict(table.ordered), table.actions[entry.action]
+        params = dict(action.ordered)
+        key = b"".join((table.head, *(fields[name](match) for name, match in entry.match)))
+        octets = action.head + b"".join(params[name](value) for name, value in entry.params)
+        priority = wirecode.priority(entry.priority)
+        return key + priority, key + wirecode.table_action(octets) + priority
 
     def encode_key(self, key: EntryKey) -> bytes:
         """The first octets of `encode_keyed` for an entry of this key; KeyError if the table or a field is unknown."""
         table = self._tables[key[0]]
-        fields = table.fields
+        fields = dict(table.ordered)
         return b"".join((table.head, *(fields[name](match) for name, match in key[1]), wirecode.priority(key[2])))
 
     def update(self, operation: Operation, entry: Entry) -> bytes:
@@ -164,7 +178,7 @@ class Codec:
 def _compile(table: Table) -> _CompiledTable:
     return _CompiledTable(
         wirecode.table_head(table.id),
-        {name: _compile_field(field) for name, field in table.fields.items()},
+        tuple((sys.intern(name), _compile_field(field)) for name, field in table.fields.items()),
         {name: _compile_action(table.actions[name]) for name in table.entry_actions},
         table.prioritised,
     )
@@ -173,7 +187,7 @@ def _compile(table: Table) -> _CompiledTable:
 def _compile_action(action: Action) -> _CompiledAction:
     return _CompiledAction(
         wirecode.action_head(action.id),
-        {name: wirecode.param(param.id, param.width) for name, param in action.params.items()},
+        tuple((sys.intern(name), wirecode.param(param.id, param.width)) for name, param in action.params.items()),
     )
 
 

@@ -60,7 +60,19 @@ def _prefixed(width: int, wrap: Callable[[bytes], bytes]) -> Octets:
         length = (value.bit_length() + 7) >> 3 or 1
         return prefixes[length] + value.to_bytes(length, "big")
 
-    return encode
+    return _Known(encode).__getitem__ if width <= 16 else encode
+
+
+class _Known(dict[int, bytes]):
+    """What was encoded before, for fields so narrow that all of it can be kept."""
+
+    def __init__(self, encode: Octets) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, value: int) -> bytes:
+        self[value] = octets = self._encode(value)
+        return octets
 
 
 def exact(field_id: int, width: int, *, optional: bool = False) -> Octets:
@@ -113,14 +125,20 @@ def priority(value: int) -> bytes:
     return b"\x20" + varint(value) if value else b""
 
 
+_SHORT = 0x7A
+"""Up to here all three lengths of an Update fit one octet each."""
+_HEADS = {
+    kind: [bytes((0x22, length + 6, 8, kind, 0x12, length + 2, 0x12, length)) for length in range(_SHORT)]
+    for kind in Operation
+}
 _TYPE = {kind: b"\x08" + bytes((kind,)) for kind in Operation}
 
 
 def update(kind: Operation, table_entry: bytes) -> bytes:
     """An Update inside a WriteRequest."""
     length = len(table_entry)
-    if length < 0x7A:  # all three lengths fit one octet
-        return b"\x22" + bytes((length + 6, 8, kind, 0x12, length + 2, 0x12, length)) + table_entry
+    if length < _SHORT:
+        return _HEADS[kind][length] + table_entry
     return _delimited(4, _TYPE[kind] + _delimited(2, _delimited(2, table_entry)))
 
 
