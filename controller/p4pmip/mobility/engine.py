@@ -20,6 +20,7 @@ from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.record import Kind, Record
 from p4pmip.mobility.timers import Timers
 from p4pmip.wire.authenticator import authentication_of, sign, verify
+from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Reason
 from p4pmip.wire.message import BindingError, Message, UnknownMessage
 from p4pmip.wire.mobility_header import Checksum, Decoded, decode, encode
@@ -151,10 +152,15 @@ class Engine(ABC):
         over_ipv6 = destination.port is None
         near, far = (source.address, destination.address) if over_ipv6 else (None, None)
         codepoints = DEFAULT_CODEPOINTS if peer is None else peer.config.codepoints
-        if peer is not None and peer.config.security is not None:
-            octets = sign(message, peer.config.security, care_of or source.address, near, far, codepoints)
-        else:
-            octets = encode(message, near, far, codepoints)
+        try:
+            if peer is not None and peer.config.security is not None:
+                octets = sign(message, peer.config.security, care_of or source.address, near, far, codepoints)
+            else:
+                octets = encode(message, near, far, codepoints)
+        except WireError:
+            # An answer echoes what was received: a request can be so long that no answer fits.
+            self.counters["unsendable"] += 1
+            return
         self.counters[_SENT[type(message)]] += 1
         self.emit(Send(octets, message, source, destination))
 
