@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TARGET ?= softswitch
 
-.PHONY: help demo test test-root lint p4 test-bmv2 stf clean
+.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz soak clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -53,6 +53,18 @@ p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
 
 stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2
 	@$(BIN)/python -m tests.pipeline.run --target $(TARGET)
+
+conformance: $(VENV)/.dev ## the tests of every row of docs/conformance.md, and counts
+	@$(BIN)/python -m pytest -q -m requirement
+	@$(BIN)/python tests/conformance/matrix.py
+
+FUZZ_RUNS ?= 10000000
+fuzz: $(VENV)/.dev ## ten million mutated inputs to every decoder (FUZZ_RUNS=N)
+	@$(BIN)/python -m pip install --quiet --group fuzz
+	@$(BIN)/python fuzz/wire.py -runs=$(FUZZ_RUNS)
+
+soak: $(VENV)/.dev ## ten minutes at saturation with table churn
+	@$(BIN)/python bench/soak.py
 
 test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
 	@$(BIN)/python tests/bmv2
