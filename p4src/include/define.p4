@@ -47,7 +47,7 @@ enum bit<2> Role {
 }
 
 /* What could be for the controller, by its protocol alone. */
-enum bit<3> Kind {
+enum bit<4> Kind {
     NONE = 0,
     ARP = 1,
     NEIGHBOR_DISCOVERY = 2,
@@ -55,7 +55,8 @@ enum bit<3> Kind {
     DHCP = 4,
     ICMP = 5,
     SIGNALLING = 6,
-    FRAGMENT = 7
+    FRAGMENT = 7,
+    MALFORMED = 8 // version or header length
 }
 
 /* As seen from the mobile node. */

@@ -40,7 +40,7 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         hdr.packet_in.pad = 0;
         hdr.packet_in.reason = meta.reason;
         hdr.packet_in.session_id = meta.session_id;
-        hdr.packet_in.aux = meta.reason == Reason.TOO_BIG ? (bit<32>)(meta.mtu |-| meta.overhead) : (bit<32>)meta.link_id;
+        hdr.packet_in.aux = (bit<32>)meta.link_id;
         hdr.tx_ethernet.setInvalid();
         hdr.tx_vlan.setInvalid();
         hdr.tx_ipv4.setInvalid();
@@ -63,6 +63,9 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         reasons.count(meta.reason);
         if ((bit<8>)meta.reason < REASON_DROP) {
             punt();
+            if (meta.reason == Reason.TOO_BIG) {
+                hdr.packet_in.aux = (bit<32>)(meta.mtu |-| meta.overhead);
+            }
             // What came out of a tunnel is shown without it.
             if (hdr.ipv6.isValid()) {
                 meta.ether_type = TYPE_IPV6;

@@ -1,6 +1,6 @@
 /*
  * Bytes to headers. A tunnel is parsed wherever it looks like one; whether it is ours is decided later, by its addresses.
- * Only a wrong IP header is an error here: what a tunnel carries may be somebody else's business.
+ * So what is wrong with a tunnel is noted, and asked about only then: it may be somebody else's business.
  */
 
 #ifndef PARSER_P4
@@ -9,7 +9,6 @@
 #include "header.p4"
 
 error {
-    IPHeader,      // slot 1: version or header length
     InnerIPHeader, // slot 2
     GreHeader      // bits that a receiver must refuse, or a version
 }
@@ -18,6 +17,9 @@ parser PacketParser(packet_in packet,
                     out headers_t hdr,
                     inout metadata_t meta,
                     inout standard_metadata_t standard_metadata) {
+    bit<32> ahead; // what is looked at, not extracted: it stays payload
+    bit<32> bits;  // of a header whose length varies
+
     state start {
         transition select(meta.own, standard_metadata.ingress_port) {
             (0, CPU_PORT): from_controller;
@@ -63,19 +65,20 @@ parser PacketParser(packet_in packet,
         packet.extract(hdr.ipv4);
         transition select(hdr.ipv4.version, hdr.ipv4.ihl) {
             (4, 5): ipv4_payload;
-            (4, 0 .. 4): ipv4_malformed;
+            (4, 0 .. 4): malformed;
             (4, _): ipv4_options;
-            default: ipv4_malformed;
+            default: malformed;
         }
     }
 
-    state ipv4_malformed {
-        verify(false, error.IPHeader);
+    state malformed {
+        meta.kind = Kind.MALFORMED;
         transition accept;
     }
 
     state ipv4_options {
-        packet.extract(hdr.ipv4_options, ((bit<32>)hdr.ipv4.ihl - 5) << 5);
+        bits = ((bit<32>)hdr.ipv4.ihl - 5) << 5;
+        packet.extract(hdr.ipv4_options, bits);
         transition ipv4_payload;
     }
 
@@ -103,18 +106,14 @@ parser PacketParser(packet_in packet,
             (6, PROTO_MOBILITY): signalling;
             (6, PROTO_FRAGMENT): fragment;
             (6, _): accept;
-            default: ipv6_malformed;
+            default: malformed;
         }
     }
 
-    state ipv6_malformed {
-        verify(false, error.IPHeader);
-        transition accept;
-    }
-
     state destination_options {
-        bit<32> length = (bit<32>)packet.lookahead<bit<16>>()[7:0];
-        packet.extract(hdr.destination_options, (length << 6) + 48);
+        ahead = packet.lookahead<bit<32>>();
+        bits = ((bit<32>)ahead[23:16] << 6) + 48;
+        packet.extract(hdr.destination_options, bits);
         transition select(hdr.destination_options.next_header) {
             PROTO_GRE: gre;
             PROTO_IPV4: ip_in_ip_v4;
@@ -130,10 +129,9 @@ parser PacketParser(packet_in packet,
         transition accept;
     }
 
-    // Ports and types are looked at, not extracted: they stay payload.
-
     state udp_v4 {
-        transition select(packet.lookahead<bit<32>>()) {
+        ahead = packet.lookahead<bit<32>>();
+        transition select(ahead) {
             PORT_SIGNALLING &&& DESTINATION_PORT: signalling;
             PORT_TUNNEL &&& DESTINATION_PORT: udp_tunnel;
             PORT_DHCP_SERVER &&& DESTINATION_PORT: dhcp;
@@ -142,14 +140,16 @@ parser PacketParser(packet_in packet,
     }
 
     state udp_v6 {
-        transition select(packet.lookahead<bit<32>>()) {
+        ahead = packet.lookahead<bit<32>>();
+        transition select(ahead) {
             PORT_DHCPV6_SERVER &&& DESTINATION_PORT: dhcp;
             default: accept;
         }
     }
 
     state icmpv6 {
-        transition select(packet.lookahead<bit<8>>()) {
+        ahead = packet.lookahead<bit<32>>();
+        transition select(ahead[31:24]) {
             ICMPV6_ROUTER_SOLICITATION: router_solicitation;
             ICMPV6_NEIGHBOR_SOLICITATION: neighbor_discovery;
             ICMPV6_NEIGHBOR_ADVERTISEMENT: neighbor_discovery;
@@ -199,7 +199,8 @@ parser PacketParser(packet_in packet,
         meta.encapsulation = Encapsulation.UDP;
         meta.tunnel_header = 8;
         // The TLV header begins with 0, an IP header with its version (RFC 5845 §7).
-        transition select(packet.lookahead<bit<4>>()) {
+        ahead = packet.lookahead<bit<32>>();
+        transition select(ahead[31:28]) {
             0: tlv;
             4: inner_ipv4;
             6: inner_ipv6;
@@ -294,7 +295,8 @@ parser PacketParser(packet_in packet,
     }
 
     state inner_ipv4_options {
-        packet.extract(hdr.inner_ipv4_options, ((bit<32>)hdr.inner_ipv4.ihl - 5) << 5);
+        bits = ((bit<32>)hdr.inner_ipv4.ihl - 5) << 5;
+        packet.extract(hdr.inner_ipv4_options, bits);
         transition accept;
     }
 

@@ -11,6 +11,8 @@ action stop(inout metadata_t meta, @id(1) Reason reason) {
     meta.reason = reason;
 }
 
+#define GROUP_ADDRESSED (hdr.ethernet.dst[40:40] == 1)
+
 control Port(in headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
     @id(0x13000001)
     direct_counter(CounterType.packets_and_bytes) port_vlan_counter;
@@ -73,9 +75,11 @@ control Port(in headers_t hdr, inout metadata_t meta, in standard_metadata_t sta
         if (meta.own == 1) {
             meta.role = Role.TRANSPORT;
         } else if (port_vlan.apply().hit) {
-            // Group addresses are sorted out by what they carry.
-            if (hdr.ethernet.dst[40:40] == 0) {
+            // What is addressed to a group is for the controller, or for nobody.
+            if (!GROUP_ADDRESSED) {
                 my_station.apply();
+            } else if (meta.kind == Kind.NONE) {
+                meta.reason = Reason.SCOPE;
             }
         }
     }

@@ -68,6 +68,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         }
         const default_action = NoAction();
         const entries = {
+            (_, _, Kind.MALFORMED): stop(meta, Reason.MALFORMED);
             (_, _, Kind.ARP): stop(meta, Reason.ARP);
             (_, _, Kind.NEIGHBOR_DISCOVERY): stop(meta, Reason.NEIGHBOR_DISCOVERY);
             (Role.ACCESS, _, Kind.ROUTER_SOLICITATION): stop(meta, Reason.ROUTER_SOLICITATION);
@@ -81,9 +82,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
     }
 
     apply {
-        if (standard_metadata.parser_error == error.IPHeader) {
-            meta.reason = Reason.MALFORMED;
-        } else if (hdr.ipv6.isValid()) {
+        if (hdr.ipv6.isValid()) {
             meta.ether_type = TYPE_IPV6;
             meta.length = 40 |+| hdr.ipv6.payload_length;
             meta.traffic_class = hdr.ipv6.traffic_class;
@@ -105,9 +104,6 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
                     meta.reason = Reason.CHECKSUM;
                 }
             }
-            if (meta.length < (bit<16>)hdr.ipv4.ihl << 2) {
-                meta.reason = Reason.MALFORMED;
-            }
             local_v4.apply();
         } else if (meta.kind != Kind.ARP) {
             if (standard_metadata.parser_error != error.NoError) {
@@ -116,17 +112,19 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
                 meta.reason = Reason.ETHER_TYPE;
             }
         }
-        // Longer than the frame? (14 octets of Ethernet, 4 more with a tag; packets of our own are not asked.)
+        // Longer than the frame, or shorter than its header? (14 octets of Ethernet, 4 more with a tag; packets of our own
+        // are not asked.)
         if (meta.own == 0 && ((bit<32>)meta.length + 14 > standard_metadata.packet_length
-                              || (hdr.vlan.isValid() && (bit<32>)meta.length + 18 > standard_metadata.packet_length))) {
+                              || (hdr.vlan.isValid() && (bit<32>)meta.length + 18 > standard_metadata.packet_length)
+                              || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.ihl << 2))) {
             meta.reason = Reason.MALFORMED;
         }
-        if (meta.reason == Reason.NONE && meta.injected == 0) {
-            if (meta.kind != Kind.NONE) {
+        if (meta.kind != Kind.NONE) {
+            if (meta.reason == Reason.NONE && meta.injected == 0) {
                 trap.apply();
-            }
-            if (meta.reason == Reason.NONE && meta.own == 0 && hdr.ethernet.dst[40:40] == 1) {
-                meta.reason = Reason.SCOPE;
+                if (meta.reason == Reason.NONE && meta.own == 0 && GROUP_ADDRESSED) {
+                    meta.reason = Reason.SCOPE;
+                }
             }
         }
     }
