@@ -24,6 +24,7 @@ from typing import Any
 import grpc
 from soak import prepare  # type: ignore[import-not-found]
 from switch_writes import config, update  # type: ignore[import-not-found]
+from switch_writes import measure as measure_writes
 
 from p4pmip.softswitch.hashes import csum16
 from p4pmip.softswitch.ports.batch import BATCH, _libc, _Message, _Vector
@@ -101,19 +102,45 @@ def command(target: str, address: str) -> list[str]:
     return [sys.executable, "-m", "p4pmip.cli.main", "switch", *ports, "--executor", target, *own]
 
 
-async def fill(address: str) -> Any:
+async def fill(address: str, nexthops: int = NEXTHOPS) -> Any:
     """Push and write the entries; the channel must live on."""
     channel = grpc.aio.insecure_channel(address)
     await asyncio.wait_for(channel.channel_ready(), 30)
     stub: Any = p4runtime_grpc.P4RuntimeStub(channel)
     stream = await prepare(stub)
     info = config()
-    entries = [update(info, 10 + number) for number in range(NEXTHOPS - 100)]
+    entries = [update(info, 10 + number) for number in range(nexthops - 100)]
     for at in range(0, len(entries), 1000):
         request = p4runtime.WriteRequest(device_id=1, updates=entries[at : at + 1000])
         request.election_id.low = 1
         await stub.Write(request)
     return channel, stream
+
+
+async def writes(target: str, octets: int, seconds: float, rate: float) -> dict[str, float]:
+    """Writes into a target that forwards `rate` packets per second or as many as it can."""
+    with tempfile.TemporaryDirectory() as directory:
+        address = f"unix:{directory}/p4runtime"
+        process = await asyncio.create_subprocess_exec(
+            *command(target, address), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            channel, stream = await fill(address, 1000)
+            await asyncio.sleep(3)
+            before = received("hb")
+            flood = await asyncio.create_subprocess_exec(
+                sys.executable, __file__, "--flood", str(rate), "--octets", str(octets)
+            )
+            await asyncio.sleep(0.5)
+            result: dict[str, float] = await measure_writes(p4runtime_grpc.P4RuntimeStub(channel), seconds, 5, 1000)
+            result["forwarded"] = received("hb") - before
+            flood.kill()
+            await flood.wait()
+            del stream
+        finally:
+            process.terminate()
+            await process.wait()
+    return result
 
 
 async def measure(target: str, octets: int, seconds: float) -> dict[str, float]:
@@ -153,6 +180,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--octets", type=int, default=64)
+    parser.add_argument("--writes", action="store_true", help="measure writes under a flood instead")
+    parser.add_argument("--rate", type=float, default=4e5, help="the flood's packets per second")
+    parser.add_argument("--flood", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--target", nargs="+", choices=("native", "interpreter", "bmv2"))
     args = parser.parse_args()
     targets = args.target or ["native", "interpreter", "bmv2"]
@@ -160,8 +190,14 @@ def main() -> int:
         targets.remove("bmv2")
     if os.geteuid() != 0:
         sys.exit("bench: network namespaces need root")
+    if args.flood:
+        Blaster("ha", args.octets).run(args.flood, 3600)
+        return 0
     links()
     for target in targets:
+        if args.writes:
+            print(json.dumps({"target": target, **asyncio.run(writes(target, args.octets, args.seconds, args.rate))}))
+            continue
         print(
             json.dumps(
                 {"target": target, "octets": args.octets, **asyncio.run(measure(target, args.octets, args.seconds))}

@@ -22,6 +22,8 @@ from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
 PROGRAMS = Path(__file__).parents[1] / "tests" / "softswitch" / "programs"
 BATCH = 1000
+FIRST = 1500
+"""The first next hop that batches insert."""
 FRAME = bytes.fromhex("000000000002000000000001080045000021000100000811e4c5c00002020a0102030035003c000ded8a68656c6c6f")
 
 
@@ -59,10 +61,12 @@ async def flood(address: str) -> None:
             await stream.write(request)
 
 
-async def measure(stub: "p4runtime_grpc.P4RuntimeStub", seconds: float) -> dict[str, float]:
+async def measure(
+    stub: "p4runtime_grpc.P4RuntimeStub", seconds: float, one_entry: int = 1, size: int = BATCH
+) -> dict[str, float]:
     """p50 and p99 of one-entry writes, and the rate of batches."""
     info = config()
-    one = p4runtime.WriteRequest(device_id=1, updates=[update(info, 1, 2)])
+    one = p4runtime.WriteRequest(device_id=1, updates=[update(info, one_entry, 2)])
     one.election_id.low = 1
     times: list[float] = []
     end = time.perf_counter() + seconds
@@ -72,7 +76,7 @@ async def measure(stub: "p4runtime_grpc.P4RuntimeStub", seconds: float) -> dict[
         times.append(time.perf_counter() - start)
         await asyncio.sleep(0.002)
     times.sort()
-    batches = [[update(info, 100 + batch * BATCH + at) for at in range(BATCH)] for batch in range(6)]
+    batches = [[update(info, FIRST + batch * size + at) for at in range(size)] for batch in range(6)]
     requests = [p4runtime.WriteRequest(device_id=1, updates=batch) for batch in batches]
     start = time.perf_counter()
     for request in requests:

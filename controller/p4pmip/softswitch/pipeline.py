@@ -108,7 +108,12 @@ class Pipeline:
         except ImportError as error:
             raise P4pmipError("executor", "native", f"needs llvmlite: {error}", ["interpreter"]) from error
         if headers_fit(self.program):
-            self.native = NativeExecutor(self.program, self.tables, self.counters, self.drop_port, cpu_port)
+            try:
+                self.native = NativeExecutor(self.program, self.tables, self.counters, self.drop_port, cpu_port)
+            except RuntimeError as error:
+                # LLVM's own refusal: the interpreter does all of it.
+                self.native = None
+                self.drops[f"native_refused: {error}"] += 0
         return self.native
 
     @property

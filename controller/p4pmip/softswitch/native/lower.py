@@ -616,7 +616,12 @@ class Lowering:
         b = self.b
         good = I1(1) if header is None else b.load(self.slots[header], typ=I1)
         if checksum.condition is not None:
-            good = b.and_(good, self.bits.truth(checksum.condition))
+            try:
+                good = b.and_(good, self.bits.truth(checksum.condition))
+            except Unsupported:
+                b.branch(self.slow_block)
+                b.position_at_end(self._block("unreachable"))
+                return
         yes, done = self._block("checksum"), self._block("checksum_done")
         b.cbranch(good, yes, done)
         b.position_at_end(yes)
