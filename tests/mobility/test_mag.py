@@ -340,6 +340,22 @@ def test_coming_back_while_leaving_is_an_attachment() -> None:
     assert next(domain.anchor().sessions()).phase is Phase.ACTIVE
 
 
+@pytest.mark.requirement("OUR-RETURN-1")
+@pytest.mark.parametrize("revoke", [False, True])
+def test_a_mobile_node_that_returns_before_anybody_noticed_is_served_again(revoke: bool) -> None:
+    domain = Domain(lma_config(revoke_on_handoff=revoke))
+    domain.attach(0)
+    domain.run()
+    domain.attach(1, indicator=3)
+    domain.run(0.012 if revoke else 0.5)  # the first MAG has not heard of it yet
+    domain.attach(0, indicator=3)
+    domain.run(5)
+    (session,) = domain.anchor().sessions()
+    assert session.path.peer.address == MAGS[0]
+    (served,) = domain.mags[0].served.values()
+    assert (served.uplink_key, served.downlink_key) == (session.uplink_key, session.downlink_key)
+
+
 def test_a_move_to_another_access_link_of_the_same_mag_needs_no_pbu() -> None:
     domain = Domain()
     domain.attach(0, port=1)

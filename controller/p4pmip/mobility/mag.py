@@ -38,6 +38,10 @@ from p4pmip.wire.numbers import (
 
 _P = int(BindingAcknowledgementFlag.P)
 _DEREGISTRATION_TRIES = 3
+_HANDOVER = (
+    RevocationTrigger.INTER_MAG_HANDOVER_SAME_ACCESS_TYPE,
+    RevocationTrigger.INTER_MAG_HANDOVER_DIFFERENT_ACCESS_TYPE,
+)
 _RENEWALS_PER_SECOND = 500.0
 
 
@@ -205,8 +209,10 @@ class MobileAccessGateway(GatewayAnswers):
             self._register(entry, entry.indicator, now, utc)
         elif moved and entry.state is State.BOUND and entry.wanted is not None:
             self._want(entry, entry.wanted._replace(access=access))
-        elif entry.served and entry.session is not None:
-            self._advertise(entry, now)
+        elif entry.state is State.BOUND and entry.outstanding is None:
+            if entry.served and entry.session is not None:
+                self._advertise(entry, now)
+            self._register(entry, entry.indicator, now, utc)  # it may have been elsewhere meanwhile
         return entry.session_id
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
@@ -352,8 +358,11 @@ class MobileAccessGateway(GatewayAnswers):
             return RevocationStatus.IPV4_HOME_ADDRESS_OPTION_REQUIRED
         if not entries:
             return RevocationStatus.BINDING_DOES_NOT_EXIST
-        unknown = message.trigger == RevocationTrigger.INTER_MAG_HANDOVER_UNKNOWN
-        if unknown and any(entry.state is State.BOUND for entry in entries):
+        if message.trigger == RevocationTrigger.INTER_MAG_HANDOVER_UNKNOWN:
+            attached = any(entry.state is State.BOUND for entry in entries)
+        else:  # it came back before the news of its leaving did
+            attached = message.trigger in _HANDOVER and any(_registering(entry) for entry in entries)
+        if attached:
             return RevocationStatus.MOBILE_NODE_IS_ATTACHED_TO_THE_MAG
         return RevocationStatus.SUCCESS
 
@@ -365,3 +374,8 @@ class MobileAccessGateway(GatewayAnswers):
             return
         self._withdraw(entry)
         self._remove(entry, now)
+
+
+def _registering(entry: ListEntry) -> bool:
+    """Whether a PBU that asks for a binding is out."""
+    return entry.outstanding is not None and entry.outstanding.lifetime > 0
