@@ -3,7 +3,7 @@
 Several `simple_switch_grpc` in one network namespace, one with `programs/router.p4`, the others with `p4src/pmip.p4`
 and a role each, all between two veths of their own, take turns at every rate of a ladder. BMv2 collapses when it is
 flooded, so the best rate of each is compared with the best of the router, and the highest at which nothing was lost
-likewise. All frames that enter have one size.
+likewise ("nothing": at most one in a thousand). All frames that enter have one size.
 """
 
 import asyncio
@@ -170,8 +170,8 @@ async def _namespace(count: int) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _switch(namespace: str, number: int, folder: Path, path: Course) -> AsyncIterator[None]:
-    """A BMv2 that forwards for `path`."""
+async def _switch(namespace: str, number: int, folder: Path, course: Course) -> AsyncIterator[None]:
+    """A BMv2 that forwards for `course`."""
     address = f"unix:{folder}/{number}.sock"
     process = await asyncio.create_subprocess_exec(
         "ip", "netns", "exec", namespace, BMV2, "--no-p4", "-i", f"1@s{number}p1", "-i", f"2@s{number}p2",
@@ -179,10 +179,10 @@ async def _switch(namespace: str, number: int, folder: Path, path: Course) -> As
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        target = Target(address, 1, path.name, quirks=PROFILES["bmv2"])
-        async with await Session.open(target, path.pipeline) as session:
+        target = Target(address, 1, course.name, quirks=PROFILES["bmv2"])
+        async with await Session.open(target, course.pipeline) as session:
             # In the order of the pipeline's references: what is pointed to first.
-            await session.writer.apply([[Update(Operation.INSERT, entry) for entry in path.entries]])
+            await session.writer.apply([[Update(Operation.INSERT, entry) for entry in course.entries]])
             yield
     finally:
         if process.returncode is None:
@@ -200,32 +200,40 @@ class Best:
 
 async def _ladder(namespace: str, found: list[Course]) -> list[Best]:
     results = [Best() for _ in found]
-    for rate in RATES:
-        for number, (path, result) in enumerate(zip(found, results, strict=True)):
+    for number, course in enumerate(found):  # what is made once is not measured
+        await _blast(namespace, number, course, RATES[0])
+    for rate in (*RATES, *reversed(RATES)):
+        for number, (course, result) in enumerate(zip(found, results, strict=True)):
             if rate > 2 * result.best > 0:
                 continue  # well beyond what it can
-            words = (f"h{number}p1", f"h{number}p2", str(rate), str(SECONDS), path.frame.hex())
-            output = await _run("ip", "netns", "exec", namespace, sys.executable, str(HERE / "blast.py"), *words)
-            sent, arrived, took = (float(word) for word in output.split())
+            sent, arrived, took = await _blast(namespace, number, course, rate)
             result.best = max(result.best, arrived / took)
-            if arrived == sent:
+            if arrived >= 0.999 * sent:
                 result.lossless = max(result.lossless, arrived / took)
     return results
+
+
+async def _blast(namespace: str, number: int, course: Course, rate: float) -> tuple[float, float, float]:
+    """Frames sent, frames that arrived, seconds."""
+    words = (f"h{number}p1", f"h{number}p2", str(rate), str(SECONDS), course.frame.hex())
+    output = await _run("ip", "netns", "exec", namespace, sys.executable, str(HERE / "blast.py"), *words)
+    sent, arrived, took = (float(word) for word in output.split())
+    return sent, arrived, took
 
 
 async def _measure() -> list[dict[str, Any]]:
     found = paths()
     with tempfile.TemporaryDirectory() as folder:
         async with _namespace(len(found)) as namespace, AsyncExitStack() as switches:
-            for number, path in enumerate(found):
-                await switches.enter_async_context(_switch(namespace, number, Path(folder), path))
+            for number, course in enumerate(found):
+                await switches.enter_async_context(_switch(namespace, number, Path(folder), course))
             router, *ours = await _ladder(namespace, found)
     rows = []
-    for path, result in zip(found[1:], ours, strict=True):
+    for course, result in zip(found[1:], ours, strict=True):
         for what in ("best", "lossless"):
             value, peer = getattr(result, what), getattr(router, what)
             ratio = value / peer if peer else 0.0
-            rows.append(_row(f"BMv2: {path.name}, {FRAME} octets, {what} rate", value, peer, ratio))
+            rows.append(_row(f"BMv2: {course.name}, {FRAME} octets, {what} rate", value, peer, ratio))
     return rows
 
 
