@@ -96,8 +96,10 @@ async def bmv2(tmp_path: Path) -> AsyncIterator[Bmv2]:
 class Softswitch:
     """The other side of the comparison."""
 
-    def __init__(self, config: "p4runtime.ForwardingPipelineConfig") -> None:
+    def __init__(self, config: "p4runtime.ForwardingPipelineConfig", native: bool = False) -> None:
         self.running = Running(load(config, DROP_PORT))
+        if native:
+            assert self.running.pipeline.use_native(CPU_PORT) is not None
 
     def packet(self, port: int, frame: bytes) -> list[tuple[int, bytes]]:
         """What comes out."""
@@ -272,13 +274,14 @@ def tunnelled(choose: random.Random) -> bytes:
     return frame[: choose.randrange(14, len(frame))] if choose.random() < 0.05 else frame
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_pmip(bmv2: Bmv2, seed: int) -> None:
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+async def test_pmip(bmv2: Bmv2, seed: int, native: bool) -> None:
     pipeline = Path(__file__).parents[2] / "p4src" / "build"
     config = p4runtime.ForwardingPipelineConfig(p4_device_config=(pipeline / "pmip.json").read_bytes())
     text_format.Parse((pipeline / "pmip.p4info.txtpb").read_text(), config.p4info)
     await bmv2.start(config)
-    switch = Softswitch(config)
+    switch = Softswitch(config, native)
     choose = random.Random(seed)
     small = [0, 1, 2, 3]
     addresses = ("address", "local", "peer", "dst", "src", "src_v4", "dst_v4", "src_v6", "dst_v6")

@@ -1,4 +1,4 @@
-"""p4runtime-shell drives the softswitch, from an environment of its own: it needs an older protobuf than everything else.
+"""p4runtime-shell drives the softswitch, from an environment of its own: it needs an older protobuf than all else.
 
 Set P4RUNTIME_SHELL_PYTHON to the Python of a virtual environment with p4runtime-shell.
 """
