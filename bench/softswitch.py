@@ -27,7 +27,7 @@ from switch_writes import config, update  # type: ignore[import-not-found]
 from switch_writes import measure as measure_writes
 
 from p4pmip.softswitch.hashes import csum16
-from p4pmip.softswitch.ports.batch import BATCH, _libc, _Message, _Vector
+from p4pmip.softswitch.ports.batch import BATCH, libc, Message, Vector
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
 NEXTHOPS = 8000
@@ -57,7 +57,7 @@ class Blaster:
         self.socket.setsockopt(263, 20, 1)
         self.socket.bind((interface, 0))
         self.buffers = [ctypes.create_string_buffer(one, len(one)) for one in frames(octets)]
-        self.vectors, self.messages = (_Vector * BATCH)(), (_Message * BATCH)()
+        self.vectors, self.messages = (Vector * BATCH)(), (Message * BATCH)()
         for index, buffer in enumerate(self.buffers):
             self.vectors[index].base, self.vectors[index].length = ctypes.addressof(buffer), octets
             self.messages[index].vectors = ctypes.addressof(self.vectors) + 16 * index
@@ -70,7 +70,7 @@ class Blaster:
             if sent > now * rate:
                 time.sleep(min(0.0005, (sent - now * rate) / rate))
                 continue
-            done = _libc.sendmmsg(self.socket.fileno(), ctypes.addressof(self.messages), BATCH, 0)
+            done = libc.sendmmsg(self.socket.fileno(), ctypes.addressof(self.messages), BATCH, 0)
             sent += max(done, 0)
         return sent
 

@@ -23,11 +23,11 @@ EAGAIN = 11
 Rest = Callable[[bytes, tuple[int, bytes] | None], None]
 
 
-class _Vector(ctypes.Structure):
+class Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_uint64), ("length", ctypes.c_uint64))
 
 
-class _Message(ctypes.Structure):
+class Message(ctypes.Structure):
     """struct mmsghdr."""
 
     _fields_ = (
@@ -44,9 +44,9 @@ class _Message(ctypes.Structure):
     )
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
-_libc.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+libc = ctypes.CDLL(None, use_errno=True)
+libc.recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+libc.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
 
 
 class _Sender:
@@ -54,10 +54,10 @@ class _Sender:
 
     def __init__(self, port: LinuxPort) -> None:
         self.port = port
-        self.vectors = (_Vector * BATCH)()
-        self.messages = (_Message * BATCH)()
+        self.vectors = (Vector * BATCH)()
+        self.messages = (Message * BATCH)()
         for index in range(BATCH):
-            self.messages[index].vectors = ctypes.addressof(self.vectors) + index * ctypes.sizeof(_Vector)
+            self.messages[index].vectors = ctypes.addressof(self.vectors) + index * ctypes.sizeof(Vector)
             self.messages[index].vector_count = 1
         # What machine code knows: how many wait, and where their vectors are.
         self.queue = (ctypes.c_uint64 * 2)(0, ctypes.addressof(self.vectors))
@@ -66,9 +66,9 @@ class _Sender:
         """Send what waits; how many the interface did not take."""
         waiting, self.queue[0] = self.queue[0], 0
         refused, at = 0, 0
-        base, size = ctypes.addressof(self.messages), ctypes.sizeof(_Message)
+        base, size = ctypes.addressof(self.messages), ctypes.sizeof(Message)
         while at < waiting:
-            sent = _libc.sendmmsg(self.port.fileno(), base + at * size, waiting - at, MSG_DONTWAIT)
+            sent = libc.sendmmsg(self.port.fileno(), base + at * size, waiting - at, MSG_DONTWAIT)
             if sent <= 0:
                 # The first of them is refused; those behind it may not be.
                 refused, sent = refused + 1, 1
@@ -83,13 +83,13 @@ class Batches:
         self._input = ctypes.create_string_buffer(BATCH * FRAME_OCTETS)
         self._output = ctypes.create_string_buffer(BATCH * OUTPUT_OCTETS)
         self._control = ctypes.create_string_buffer(BATCH * CONTROL_OCTETS)
-        self._vectors = (_Vector * BATCH)()
-        self._messages = (_Message * BATCH)()
+        self._vectors = (Vector * BATCH)()
+        self._messages = (Message * BATCH)()
         for index in range(BATCH):
             self._vectors[index].base = ctypes.addressof(self._input) + index * FRAME_OCTETS
             self._vectors[index].length = FRAME_OCTETS
             message = self._messages[index]
-            message.vectors = ctypes.addressof(self._vectors) + index * ctypes.sizeof(_Vector)
+            message.vectors = ctypes.addressof(self._vectors) + index * ctypes.sizeof(Vector)
             message.vector_count = 1
             message.control = ctypes.addressof(self._control) + index * CONTROL_OCTETS
             message.control_length = CONTROL_OCTETS
@@ -128,7 +128,7 @@ class Batches:
         Raises:
             OSError: the interface has gone.
         """
-        count = _libc.recvmmsg(port.fileno(), ctypes.addressof(self._messages), BATCH, MSG_DONTWAIT, None)
+        count = libc.recvmmsg(port.fileno(), ctypes.addressof(self._messages), BATCH, MSG_DONTWAIT, None)
         if count < 0:
             error = ctypes.get_errno()
             if error == EAGAIN:
