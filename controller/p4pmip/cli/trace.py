@@ -21,9 +21,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--target", metavar="HOST:PORT", help="the P4Runtime address of a live softswitch")
     parser.add_argument("--pipeline", type=Path, metavar="JSON", help="offline: the program")
     parser.add_argument("--p4info", type=Path, metavar="FILE", help="offline: its P4Info")
-    parser.add_argument(
-        "--entries", type=Path, metavar="FILE", help="offline: the JSON of `p4pmip tables --raw`"
-    )
+    parser.add_argument("--entries", type=Path, metavar="FILE", help="offline: the JSON of `p4pmip tables --raw`")
     parser.add_argument("--port", type=int, required=True, help="the port that the packet comes in on")
     packet = parser.add_mutually_exclusive_group(required=True)
     packet.add_argument("--hex", help="the packet")
