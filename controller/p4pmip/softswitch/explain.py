@@ -72,7 +72,7 @@ def offline(pipeline: Path, info: Path, entries: Path | None, cpu_port: int) -> 
         running.write(p4runtime.Update(type=kind, entity=entity), now)
 
     def trace(port: int, frame: bytes) -> dict[str, Any]:
-        recorder = Recorder(running.pipeline.program, cpu_port)
+        recorder = Recorder(running.pipeline.program, cpu_port, config.p4info)
         recorder.run(running.pipeline, port, frame, time.monotonic())
         return recorder.result()
 

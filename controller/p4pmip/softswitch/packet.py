@@ -17,8 +17,8 @@ class Trace(Protocol):
     def condition(self, name: str, value: bool) -> None:
         """An `if` was decided."""
 
-    def dropped(self, action: str, place: str) -> None:
-        """An action marked the packet to be dropped."""
+    def dropped(self, action: str, place: str, fields: list[int]) -> None:
+        """An action marked the packet to be dropped; the slots as they were then."""
 
 
 class Packet:

@@ -5,6 +5,7 @@ from typing import Any
 
 from p4pmip.softswitch.ir import Program
 from p4pmip.softswitch.pipeline import Pipeline
+from p4pmip.softswitch.target.stubs import p4info
 
 NO_ACTION = "NoAction"
 
@@ -12,13 +13,14 @@ NO_ACTION = "NoAction"
 class Recorder:
     """Listens to a traced packet."""
 
-    def __init__(self, program: Program, cpu_port: int = 0) -> None:
+    def __init__(self, program: Program, cpu_port: int = 0, info: "p4info.P4Info | None" = None) -> None:
         self.program = program
         self.cpu_port = cpu_port
         self.states: list[str] = []
         self.tables: list[dict[str, Any]] = []
         self.outputs: list[tuple[int, bytes]] = []
         self.reason: str | None = None
+        self._named = _named(program, info) if info is not None else []
 
     def state(self, name: str) -> None:
         """A parser state was entered."""
@@ -45,9 +47,12 @@ class Recorder:
     def condition(self, name: str, value: bool) -> None:
         """Conditions are not part of the account."""
 
-    def dropped(self, action: str, place: str) -> None:
-        """An action marked the packet to be dropped."""
-        self.reason = f"marked by {action} at {place}"
+    def dropped(self, action: str, place: str, fields: list[int]) -> None:
+        """An action marked the packet to be dropped; a field called like an enumeration of reasons says why."""
+        why = [members[fields[slot]] for slot, members in self._named if members.get(fields[slot])]
+        # What p4c made of a plain statement has no name that a person knows.
+        by = f"by {action} " if "." in action else ""
+        self.reason = ", ".join([*why, f"marked {by}at {place}"])
 
     def run(
         self,
@@ -84,3 +89,18 @@ class Recorder:
         if len(self.outputs) > 1:
             result["outputs"] = [{"port": port, "hex": frame.hex()} for port, frame in self.outputs]
         return result
+
+
+def _named(program: Program, info: "p4info.P4Info") -> list[tuple[int, dict[int, str]]]:
+    """Metadata fields with the name of a serializable enumeration `…Reason`, and its members without the 0."""
+    found = []
+    for name, enumeration in info.type_info.serializable_enums.items():
+        if not name.lower().endswith("reason"):
+            continue
+        members = {int.from_bytes(one.value, "big"): one.name for one in enumeration.members}
+        members.pop(0, None)
+        for slot, field in enumerate(program.slot_names):
+            # p4c flattens structs: `metadata_t._reason7`.
+            if field.rsplit(".", 1)[-1].strip("_0123456789").lower() == name.lower():
+                found.append((slot, members))
+    return found

@@ -99,7 +99,7 @@ class ProgramSource:
         )  # fmt: skip
         if not (self.trace and drops):
             return []
-        return [f"if f[{spec}] == {self.drop_port}: p.trace.dropped({action.name!r}, {str(action.place)!r})"]
+        return [f"if f[{spec}] == {self.drop_port}: p.trace.dropped({action.name!r}, {str(action.place)!r}, f)"]
 
     # -- parser --
 
