@@ -1,0 +1,222 @@
+"""The page's server: read-only, on loopback unless told otherwise, and at work only while somebody looks."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from ipaddress import ip_address
+from typing import Any
+
+from aiohttp import web
+
+from p4pmip.errors import P4pmipError
+from p4pmip.node.bindings import binding_json
+from p4pmip.node.engines import signalling_endpoint
+from p4pmip.node.events import Events
+from p4pmip.node.node import Node
+from p4pmip.p4runtime.arbitration import State
+from p4pmip.p4runtime.status import TargetError
+from p4pmip.view.model import Model
+from p4pmip.view.poll import Poll
+
+DEFAULT = "127.0.0.1:0"
+INTERVAL = 0.1
+"""Seconds between two looks at what changed."""
+POLL = 0.5
+"""Seconds between two rounds over a switch."""
+KEEP_ALIVE = 150
+"""Looks without a change after which the stream says that it still is there."""
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_FILES = {"index.html": "text/html", "view.css": "text/css", "view.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """`ADDRESS:PORT` or `[ADDRESS]:PORT`; P4pmipError if it is no such thing."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        address = ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        address = None
+    if not colon or address is None or not port.isdecimal() or int(port) > 65535:
+        raise P4pmipError("--view", text, "is no address and port", [DEFAULT, "[::1]:8080"])
+    return str(address), int(port)
+
+
+class ViewServer:
+    """Serves the page of some nodes.
+
+    Args:
+        nodes: The nodes with their events.
+        address: Where to listen, as `address_of` has it; port 0 is any free one.
+    """
+
+    def __init__(self, nodes: list[tuple[Node, Events]], address: tuple[str, int]) -> None:
+        self._nodes = nodes
+        self._address = address
+        self._hosts: frozenset[str] = frozenset()
+        self._ending = asyncio.Event()
+        self._watchers = 0
+        self._work: list[asyncio.Task[None]] = []
+        self._runner: web.AppRunner | None = None
+        names: dict[str, str] = {}
+        for node, _ in nodes:
+            for name, settings in node.config.nodes.items():
+                names[str(signalling_endpoint(settings))] = name
+            for name, peer in node.settings.peers.items():
+                names.setdefault(str(peer.address), name)
+        self.model = Model(names)
+
+    async def start(self) -> str:
+        """Listen; the answer is the page's address.
+
+        Raises:
+            P4pmipError: The address cannot be had.
+        """
+        application = web.Application(middlewares=[self._guard])
+        application.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/state", self._state),
+                web.get("/events", self._stream),
+                web.get(r"/message/{number:\d{1,9}}", self._message),
+                web.get("/{file}", self._page),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        host, port = self._address
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise P4pmipError("--view", f"{host}:{port}", f"cannot listen: {error.strerror or error}") from error
+        bound = self._runner.addresses[0][1]
+        shown = f"[{host}]" if ip_address(host).version == 6 else host
+        names = {shown, "localhost"} if ip_address(host).is_loopback else {shown}
+        self._hosts = frozenset(f"{name}:{bound}" for name in names)
+        return f"http://{shown}:{bound}/"
+
+    async def stop(self) -> None:
+        """Listen no more; streams end."""
+        self._ending.set()
+        self._idle()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # --- requests -------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Another Host is another site's name for this address: its pages are not to read here."""
+        if request.headers.get("Host") not in self._hosts and not ip_address(self._address[0]).is_unspecified:
+            return web.Response(status=421, text="This server has another name.\n", headers=HEADERS)
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            return web.Response(status=error.status, text=f"{error.reason}\n", headers=HEADERS)
+        if not response.prepared:
+            response.headers.update(HEADERS)
+        return response
+
+    async def _page(self, request: web.Request) -> web.Response:
+        name = request.match_info.get("file", "index.html")
+        if name not in _FILES:
+            raise web.HTTPNotFound
+        body = resources.files("p4pmip.view").joinpath("page", name).read_bytes()
+        return web.Response(body=body, content_type=_FILES[name], charset="utf-8")
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.model.since(None))
+
+    async def _message(self, request: web.Request) -> web.Response:
+        found = self.model.message(int(request.match_info["number"]))
+        if found is None:
+            raise web.HTTPNotFound
+        return web.json_response(found)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: everything, and then what changes."""
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        known = request.headers.get("Last-Event-ID", "")
+        revision = int(known) if known.isdecimal() and len(known) < 19 else None
+        self._look()
+        quiet = 0
+        try:
+            while not self._ending.is_set():
+                if revision is None or revision != self.model.revision:
+                    changes = self.model.since(revision)
+                    revision, quiet = changes["revision"], 0
+                    await response.write(f"id: {revision}\ndata: {json.dumps(changes)}\n\n".encode())
+                elif (quiet := quiet + 1) >= KEEP_ALIVE:
+                    quiet = 0
+                    await response.write(b":\n\n")
+                await asyncio.sleep(INTERVAL)
+        except ConnectionResetError:
+            pass  # the page was closed
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._idle()
+        return response
+
+    # --- at work while somebody looks -----------------------------------------------------------------
+
+    def _look(self) -> None:
+        self._watchers += 1
+        if self._watchers == 1:
+            loop = asyncio.get_running_loop()
+            for node, events in self._nodes:
+                self._work += [loop.create_task(self._follow(node, events)), loop.create_task(self._poll(node))]
+
+    def _idle(self) -> None:
+        for task in self._work:
+            task.cancel()
+        self._work.clear()
+
+    def _know(self, node: Node) -> None:
+        """What stands in no event."""
+        settings, session = node.settings, node.switch.session
+        self.model.node(
+            node.name,
+            roles=[role for role, engine in (("lma", node.lma), ("mag", node.mag)) if engine is not None],
+            signalling=str(settings.signalling.address),
+            tunnel=str(settings.tunnel.address),
+            target=session.target.label,
+            state=session.state.value,
+            reason=session.reason,
+        )
+        rows = ((one.session_id, binding_json(node.config, node.name, one)) for one in node.sessions())
+        self.model.sessions(node.name, rows)
+
+    async def _follow(self, node: Node, events: Events) -> None:
+        self._know(node)
+        with events.listen(0) as listener:
+            while True:
+                event = await listener.queue.get()
+                told: dict[str, Any] | None = events.json(event)
+                if told is not None:
+                    self.model.event(told)
+
+    async def _poll(self, node: Node) -> None:
+        session = node.switch.session
+        while True:
+            if session.state is State.READY:
+                poll = Poll(self.model, node.name, session.reader, session.pipeline.schema)
+                shown = {one["id"]: one for one in self.model.documents("session") if one["node"] == node.name}
+                try:
+                    await poll.round(shown, asyncio.get_running_loop().time())
+                except TargetError as error:
+                    self.model.node(node.name, reason=str(error))
+            self._know(node)
+            await asyncio.sleep(POLL)
