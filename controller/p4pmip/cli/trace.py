@@ -26,7 +26,6 @@ def register(subparsers: Any) -> None:
     packet = parser.add_mutually_exclusive_group(required=True)
     packet.add_argument("--hex", help="the packet")
     packet.add_argument("--pcap", type=Path, metavar="FILE", help="packets, one after the other")
-    parser.add_argument("--cpu-port", type=int, default=510, help="offline: the CPU port (default: 510)")
     parser.add_argument("--json", action="store_true", help="one JSON object for each packet")
     parser.set_defaults(run=run)
 
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         for option in ("pipeline", "p4info"):
             if getattr(args, option) is None:
                 raise P4pmipError(f"--{option}", None, "is needed without --target", ["--target HOST:PORT"])
-        tracer = offline(args.pipeline, args.p4info, args.entries, args.cpu_port)
+        tracer = offline(args.pipeline, args.p4info, args.entries)
     for frame in frames:
         result = tracer(args.port, frame)
         print(json.dumps(result) if args.json else "\n".join(_lines(result)))
@@ -73,5 +72,5 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
     outcome = result["outcome"]
     if "drop" in outcome:
         yield f"dropped  {outcome['drop']}"
-    for one in result.get("outputs", [outcome] if "port" in outcome else []):
+    for one in result["outputs"]:
         yield f"left     port {one['port']}: {one['hex']}"

@@ -48,7 +48,7 @@ def _problem(error: grpc.RpcError) -> str:
     return str(error.details())
 
 
-def offline(pipeline: Path, info: Path, entries: Path | None, cpu_port: int) -> Tracer:
+def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
     """Traces in a pipeline made of a program, its P4Info and entries (JSON of P4Runtime entities).
 
     Raises:
@@ -72,7 +72,7 @@ def offline(pipeline: Path, info: Path, entries: Path | None, cpu_port: int) -> 
         running.write(p4runtime.Update(type=kind, entity=entity), now)
 
     def trace(port: int, frame: bytes) -> dict[str, Any]:
-        recorder = Recorder(running.pipeline.program, cpu_port, config.p4info)
+        recorder = Recorder(running.pipeline.program, config.p4info)
         recorder.run(running.pipeline, port, frame, time.monotonic())
         return recorder.result()
 

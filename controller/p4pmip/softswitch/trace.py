@@ -13,9 +13,8 @@ NO_ACTION = "NoAction"
 class Recorder:
     """Listens to a traced packet."""
 
-    def __init__(self, program: Program, cpu_port: int = 0, info: "p4info.P4Info | None" = None) -> None:
+    def __init__(self, program: Program, info: "p4info.P4Info | None" = None) -> None:
         self.program = program
-        self.cpu_port = cpu_port
         self.states: list[str] = []
         self.tables: list[dict[str, Any]] = []
         self.outputs: list[tuple[int, bytes]] = []
@@ -76,19 +75,10 @@ class Recorder:
             self.reason = ", ".join(sorted(after))
 
     def result(self) -> dict[str, Any]:
-        """The account as JSON: `outcome` is the port of the (last) packet that left, or the reason of the drop."""
-        outcome: dict[str, Any]
-        if self.outputs:
-            port, frame = self.outputs[-1]
-            outcome = {"port": port, "hex": frame.hex()}
-            if port == self.cpu_port and port:
-                outcome["cpu"] = True
-        else:
-            outcome = {"drop": self.reason or "no copy was made"}
-        result = {"parser": self.states, "tables": self.tables, "outcome": outcome}
-        if len(self.outputs) > 1:
-            result["outputs"] = [{"port": port, "hex": frame.hex()} for port, frame in self.outputs]
-        return result
+        """The account as JSON: `outcome` is the port of the last packet that left, or the reason of the drop."""
+        outcome = {"port": self.outputs[-1][0]} if self.outputs else {"drop": self.reason or "no copy was made"}
+        outputs = [{"port": port, "hex": frame.hex()} for port, frame in self.outputs]
+        return {"parser": self.states, "tables": self.tables, "outcome": outcome, "outputs": outputs}
 
 
 def _named(program: Program, info: "p4info.P4Info") -> list[tuple[int, dict[int, str]]]:

@@ -114,7 +114,7 @@ class Endpoint:
         running = self.device.running
         if running is None:
             raise Refusal(Code.FAILED_PRECONDITION, "forwarding pipeline", None, "no pipeline was pushed yet")
-        recorder = Recorder(running.pipeline.program, self.device.cpu_port, running.config.p4info)
+        recorder = Recorder(running.pipeline.program, running.config.p4info)
         recorder.run(
             running.pipeline, int(request["port"]), bytes.fromhex(request["hex"]), self._now(), self.device.deliver
         )
