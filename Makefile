@@ -60,7 +60,6 @@ conformance: $(VENV)/.dev ## the tests of every row of docs/conformance.md, and 
 
 FUZZ_RUNS ?= 10000000
 fuzz: $(VENV)/.dev ## ten million mutated inputs to every decoder (FUZZ_RUNS=N)
-	@$(BIN)/python -m pip install --quiet --group fuzz
 	@$(BIN)/python fuzz/wire.py -runs=$(FUZZ_RUNS)
 
 soak: $(VENV)/.dev ## ten minutes at saturation with table churn
