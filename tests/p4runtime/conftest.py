@@ -46,7 +46,3 @@ async def box(unruly: ModuleType) -> AsyncIterator[Any]:
     async with unruly.serving(target) as address:
         target.address = address
         yield target
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "target: runs on the target that P4PMIP_TARGET names (default: softswitch)")

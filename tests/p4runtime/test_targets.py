@@ -1,7 +1,6 @@
-"""Sessions, reconciliation and deployment on a real target: the softswitch, or what P4PMIP_TARGET names."""
+"""Sessions, reconciliation and deployment on real targets: the softswitch and BMv2."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -26,9 +25,6 @@ from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.writer import WriteRefused
 from p4pmip.wire.ip import internet_checksum
 
-pytestmark = pytest.mark.target
-
-KIND = os.environ.get("P4PMIP_TARGET", "softswitch")
 Start = Callable[[], AbstractAsyncContextManager[Running]]
 
 SERVICE, TRANSPORT = 1, 2
@@ -71,10 +67,10 @@ def ours() -> Pipeline:
     return Pipeline.packaged()
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Start:
+@pytest.fixture(params=["softswitch", pytest.param("bmv2", marks=pytest.mark.bmv2)])
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     """Starts the target, always at the same place."""
-    return lambda: STARTERS[KIND]("box", 3, tmp_path)
+    return lambda: STARTERS[request.param]("box", 3, tmp_path)
 
 
 @pytest.fixture
