@@ -451,7 +451,8 @@ class MobileHost(LabHost):
     def config(self, **params):
         """Mininet: called once the interfaces are there."""
         found = super().config(**params)
-        for key, value in {"accept_dad": 0, "router_solicitation_delay": 0, "addr_gen_mode": 0}.items():
+        # Duplicate address detection stays on: it is how the kernel says that its link is up again.
+        for key, value in {"router_solicitation_delay": 0, "addr_gen_mode": 0}.items():
             run(self, f"sysctl -qw net.ipv6.conf.{self.defaultIntf()}.{key}={value}")
         return found
 

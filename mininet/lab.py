@@ -125,8 +125,8 @@ class Lab:
         self["air"].move(mobile_node, mag)
 
     def ipv6(self, mobile_node: str) -> str | None:
-        """Its global address."""
-        found = json.loads(self[mobile_node].cmd("ip -j -6 address show scope global") or "[]")
+        """Its global address, once the host may use it."""
+        found = json.loads(self[mobile_node].cmd("ip -j -6 address show scope global -tentative") or "[]")
         addresses = [one["local"] for link in found for one in link.get("addr_info", ()) if one.get("local")]
         return addresses[0] if addresses else None
 
