@@ -23,7 +23,7 @@ _GRANULARITY = {"session": Granularity.SESSION, "realm": Granularity.REALM}
 
 def signalling_endpoint(node: file.NodeSettings) -> Endpoint:
     """Where the node's signalling comes and goes."""
-    port = file.SIGNALLING_PORT if node.signalling.transport == "udp" else None
+    port = file.SIGNALLING_PORT if node.signalling.address.version == 4 else None
     return Endpoint(node.signalling.address, port)
 
 
@@ -48,8 +48,9 @@ def lma_config(config: file.Config, name: str, restart_counter: int = 0) -> LmaC
         key_quarantine=node.lma.key_quarantine,
         session_last=SESSION_LAST if node.mag is None else SESSION_FIRST_BESIDE_LMA - 1,
         restart_counter=restart_counter,
-        heartbeat_interval=node.lma.heartbeat_interval,
+        heartbeat_interval=node.lma.heartbeat_interval or None,
         gre_supported=node.lma.gre_supported,
+        revoke_on_handoff=node.lma.revoke_on_handoff,
         lifetime=node.lma.lifetime,
         min_delay_before_bce_delete=node.lma.min_delay_before_bce_delete,
         max_delay_before_new_bce_assign=node.lma.max_delay_before_new_bce_assign,
@@ -80,7 +81,7 @@ def mag_config(config: file.Config, name: str, restart_counter: int = 0) -> MagC
         session_first=1 if node.lma is None else SESSION_FIRST_BESIDE_LMA,
         session_last=SESSION_LAST,
         restart_counter=restart_counter,
-        heartbeat_interval=node.mag.heartbeat_interval,
+        heartbeat_interval=node.mag.heartbeat_interval or None,
         lma=anchor.address if anchor else anchors[node.mag.lma].signalling.address,
         lifetime=node.mag.lifetime,
     )

@@ -14,7 +14,7 @@ from p4pmip.access import effects as access
 from p4pmip.access.links import AccessLinks
 from p4pmip.access.router import RouterLinks
 from p4pmip.access.router_link import RouterLink
-from p4pmip.access.served import AccessSettings
+from p4pmip.access.served import AccessSettings, Service
 from p4pmip.mobility.binding import Binding, IPAddress
 from p4pmip.node.config import Config, NodeSettings, Port
 from p4pmip.node.context import link_id, own_mac
@@ -113,6 +113,13 @@ class Links:
         """Ask for the link-layer address of a next hop."""
         self.router.resolve(link, address, self._now())
         self.act()
+
+    def probe(self, service: Service) -> None:
+        """Ask a mobile node whether it is still there."""
+        place = service.binding.access
+        if place is not None:
+            self.access.probe(place.link, place.mac, self._now())
+            self.act()
 
     def close(self) -> None:
         """No more timers."""

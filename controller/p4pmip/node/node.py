@@ -18,9 +18,11 @@ from p4pmip.access.served import ROUTER_LINK_LOCAL, AccessSettings, Service
 from p4pmip.errors import P4pmipError
 from p4pmip.mobility import effects as mobility
 from p4pmip.mobility.binding import AccessLink, Binding
+from p4pmip.mobility.config import LmaConfig, MagConfig
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.lma import LocalMobilityAnchor
 from p4pmip.mobility.mag import MobileAccessGateway
+from p4pmip.mobility.reconfigure import reconfigure
 from p4pmip.mobility.record import Kind, session_record
 from p4pmip.mobility.record import Record as Row
 from p4pmip.mobility.session import Session
@@ -29,8 +31,10 @@ from p4pmip.node.config import SIGNALLING_PORT, Config
 from p4pmip.node.engines import lma_config, mag_config
 from p4pmip.node.identity import identities
 from p4pmip.node.links import Links
-from p4pmip.node.switch import SwitchControl
+from p4pmip.node.log import NodeLogger
+from p4pmip.node.switch import SwitchControl, gives_up
 from p4pmip.node.transport import MobilityHeaderTransport, Transport, UdpTransport
+from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
 from p4pmip.p4runtime.writer import WriteRefused
 from p4pmip.store.error import JournalError
@@ -39,8 +43,12 @@ from p4pmip.wire.numbers import HandoffIndicator, MhType
 
 Engine = LocalMobilityAnchor | MobileAccessGateway
 Observer = Callable[[str, object], None]
-"""(node, event): every effect of an engine as it is carried out, and `Answered`; for logs, captures and views."""
+"""(node, event): every effect of an engine as it is carried out, what the access side saw, `Answered` and
+`SwitchChanged`; for logs, captures and views."""
 Signalled = Callable[[bytes, Endpoint, Endpoint], None]
+
+DRAIN_SECONDS = 5.0
+"""For which a node that is told to stop waits for its switch and its journal."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -53,11 +61,21 @@ class Answered:
     refused: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SwitchChanged:
+    """The session with the switch is in another state."""
+
+    state: str
+    reason: str
+
+
 class Node:
     """A MAG, an LMA, or both on one switch.
 
     Attributes:
         counters: What the node itself refused or could not do, by name.
+        installs: Changes of sessions that switch and journal have answered.
+        install_seconds: How long those took together.
     """
 
     def __init__(
@@ -71,19 +89,20 @@ class Node:
     ) -> None:
         self.name = name
         self.settings = config.nodes[name]
+        self.config = config
         self.counters: Counter[str] = Counter()
-        self._config = config
+        self._log = NodeLogger(_LOGGER, name)
         self._observe = observe
         self._signalled = signalled
-        self._identities = identities(config, self.settings)
-        self._journal = GroupCommit(journal)
+        self.identities = identities(config, self.settings)
+        self.journal = GroupCommit(journal)
         records = list(journal.load())
         self._rows = [Row(row.kind, row.key, row.payload) for row in records if row.kind in get_args(Kind)]  # type: ignore[arg-type]
         counter = journal.restart_counter
         lma, mag = lma_config(config, name, counter), mag_config(config, name, counter)
         self.lma = None if lma is None else LocalMobilityAnchor(lma)
         self.mag = None if mag is None else MobileAccessGateway(mag)
-        self._engines: tuple[Engine, ...] = tuple(engine for engine in (self.lma, self.mag) if engine is not None)
+        self.engines: tuple[Engine, ...] = tuple(engine for engine in (self.lma, self.mag) if engine is not None)
         self.switch = SwitchControl(config, name, target, records, self._remember)
         idle = self.settings.mag.idle_timeout if self.settings.mag else AccessSettings().idle_timeout
         self.links = Links(
@@ -97,39 +116,52 @@ class Node:
         self._transport: Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.installs = 0
+        self.install_seconds = 0.0
+        self._installs: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
     # --- life -----------------------------------------------------------------------------------------
 
-    async def start(self, seconds: float = 10.0) -> None:
+    async def start(self, seconds: float | None = 10.0) -> None:
         """Restore what the journal holds, bring the switch to it, and open for signalling.
+
+        Waits `seconds` for the switch, or for ever.
 
         Raises:
             P4pmipError: The switch, the journal or the signalling address cannot be used; nothing stays open.
         """
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._journal.close)
+            stack.push_async_callback(self.journal.close)
             now, utc = self._clock()
-            for engine in self._engines:
+            for engine in self.engines:
                 engine.restore(self._rows, now, utc)
                 for binding in engine.bindings():
                     self.switch.expect(binding)
             self._rows = []
+            self.switch.session.watch(self._switch_changed)
             await self.switch.start(seconds)
             stack.push_async_callback(self.switch.close)
             stack.callback(self.links.close)
+            stack.push_async_callback(self._cancel)
             self._spawn(self.links.run(self.switch.session))
             self._spawn(self._packets())
             self._transport = await self._open_transport()
             stack.callback(self._transport.close)
-            stack.push_async_callback(self._cancel)
             for link, address in self.switch.unresolved():
                 self.links.resolve(link, address)
             self._act()
+            for service in self.links.access.services():
+                # Nobody watched meanwhile: who has left is found out now, not an idle timeout later.
+                self.links.probe(service)
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
-        """Close everything; the bindings stay in journal and switch."""
+        """Take nothing new, finish what is under way, and close; the bindings stay in journal and switch."""
+        if self._transport is not None:
+            self._transport.close()
+        if self._installs:
+            await asyncio.wait(self._installs, timeout=DRAIN_SECONDS)
         await self._stack.aclose()
 
     async def _open_transport(self) -> Transport:
@@ -147,11 +179,37 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # --- another configuration --------------------------------------------------------------------------
+
+    def prepare(self, config: Config) -> list[LmaConfig | MagConfig]:
+        """The configurations of the engines by another version of the file, for `reconfigure`.
+
+        Raises:
+            P4pmipError: They cannot be had; nothing has changed.
+        """
+        found = (lma_config(config, self.name), mag_config(config, self.name))
+        return [one for one in found if one is not None]
+
+    async def reconfigure(self, config: Config, engines: list[LmaConfig | MagConfig]) -> None:
+        """Go on with another version of the configuration; see `reload` for what may differ."""
+        self.config, self.settings = config, config.nodes[self.name]
+        self.identities = identities(config, self.settings)
+        await self.switch.reconfigure(config)
+        now, utc = self._clock()
+        for engine, changed in zip(self.engines, engines, strict=True):
+            reconfigure(engine, changed, now)
+        if self.mag is not None:
+            directory = self.mag.config.directory
+            for session in list(self.mag.sessions()):
+                if directory.lookup(session.mn) is None:
+                    self.mag.detach(session.mn, now, utc)
+        self._act()
+
     # --- what people ask ------------------------------------------------------------------------------
 
     def sessions(self) -> Iterator[Session]:
         """Every settled session of both roles."""
-        for engine in self._engines:
+        for engine in self.engines:
             yield from engine.sessions()
 
     def binding(self, session_id: int) -> Binding | None:
@@ -185,6 +243,18 @@ class Node:
         self.mag.detach(mn, now, utc, mac)
         self._act()
 
+    def revoke(self, mn: bytes) -> int:
+        """End the sessions of a mobile node at the LMA and tell their MAGs (RFC 5846); answers how many there were.
+
+        Raises:
+            P4pmipError: This node is no LMA.
+        """
+        if self.lma is None:
+            raise P4pmipError(f"node {self.name}", "revoke", "is no LMA")
+        sessions = self.lma.revoke(mn, self._clock()[0])
+        self._act()
+        return sessions
+
     def link_down(self, link: int) -> None:
         """An access link went down: everybody on it has left (RFC 5213 §6.9.1.4)."""
         if self.mag is None:
@@ -192,6 +262,11 @@ class Node:
         for session in list(self.mag.sessions()):
             if session.access is not None and session.access.link == link:
                 self.detach(session.mn, session.access.mac)
+
+    @property
+    def transport_counters(self) -> Counter[str]:
+        """What the transport of the signalling could not do."""
+        return Counter() if self._transport is None else self._transport.counters
 
     # --- inputs ---------------------------------------------------------------------------------------
 
@@ -204,7 +279,7 @@ class Node:
     def _engine_for(self, octets: bytes, source: Endpoint) -> Engine:
         """Where both roles live in one node: PBUs are for the LMA, PBAs for the MAG, the rest by the peer."""
         if self.lma is None or self.mag is None:
-            return self._engines[0]
+            return self.engines[0]
         kind = octets[2] if len(octets) > 2 else None
         if kind == MhType.BINDING_UPDATE:
             return self.lma
@@ -216,10 +291,14 @@ class Node:
         async for packet in self.switch.session.packets():
             self.links.receive(packet, self._clock()[0])
 
+    def _switch_changed(self, state: State, reason: str) -> None:
+        self._observe(self.name, SwitchChanged(state.value, reason))
+
     def _access(self, effect: access.MobileNodeSeen | access.Detached | access.AddressReleased) -> None:
+        self._observe(self.name, effect)
         match effect:
             case access.MobileNodeSeen(link, mac, _):
-                mn = self._identities.identify(mac, link)
+                mn = self.identities.identify(mac, link)
                 if mn is None:
                     self.counters["unknown_mobile_node"] += 1
                 else:
@@ -236,14 +315,14 @@ class Node:
 
     def _timed(self) -> None:
         now, utc = self._clock()
-        for engine in self._engines:
+        for engine in self.engines:
             engine.handle_timer(now, utc)
         self._act()
 
     # --- effects --------------------------------------------------------------------------------------
 
     def _act(self) -> None:
-        for engine in self._engines:
+        for engine in self.engines:
             for effect in engine.effects():
                 self._carry_out(engine, effect)
         self._arm()
@@ -255,7 +334,9 @@ class Node:
                 if self._transport is not None:
                     self._transport.send(effect.octets, effect.destination)
             case mobility.Install():
-                self._spawn(self._install(engine, effect))
+                task = self._spawn(self._install(engine, effect))
+                self._installs.add(task)
+                task.add_done_callback(self._installs.discard)
             case mobility.Journal():
                 self._remember(change(effect.record))
             case mobility.Advertise():
@@ -265,26 +346,33 @@ class Node:
                 self.links.act()
             case mobility.Alarm():
                 self.counters[f"alarm_{effect.name}"] += 1
-                _LOGGER.warning("[%s] %s: %s", self.name, effect.name, effect.detail)
+                self._log.about(session=effect.session_id).warning("%s: %s", effect.name, effect.detail)
             case mobility.Received():
-                _LOGGER.debug("[%s|peer %s] %s", self.name, effect.source, effect.outcome)
+                self._log.about(peer=effect.source.address).debug("%s", effect.outcome)
             case mobility.ParameterProblem():
                 # The raw socket leaves ICMPv6 to the kernel; what it would say is counted here.
                 self.counters["parameter_problem"] += 1
 
     async def _install(self, engine: Engine, effect: mobility.Install) -> None:
-        after = effect.after
+        """Switch and journal side by side; the engine is told what came of both."""
+        started = self._clock()[0]
+        before, after = effect.before, effect.after
         row = Row("session", str(effect.session_id), None) if after is None else session_record(after)
-        written = self._journal.submit([change(row)])
-        outcome = await asyncio.gather(self.switch.apply(effect.old, effect.new), written, return_exceptions=True)
+        final = gives_up(before, after)
+        written = self.journal.submit([change(row)], owed=final)
+        applied = self.switch.end(effect.old, effect.new) if final else self.switch.apply(effect.old, effect.new)
+        outcome = await asyncio.gather(applied, written, return_exceptions=True)
         failures = [one for one in outcome if isinstance(one, BaseException)]
-        now, utc = self._clock()
         reason = "" if not failures else self._reason(failures[0])
-        if not failures:
-            engine.installed(effect.ticket, now, utc)
-        else:
+        if failures and not final:
             await self._undo(effect, *outcome)
+        now, utc = self._clock()
+        self.installs += 1
+        self.install_seconds += now - started
+        if failures:
             engine.refused(effect.ticket, reason, now, utc)
+        else:
+            engine.installed(effect.ticket, now, utc)
         self._act()
         self._observe(self.name, Answered(effect, reason))
 
@@ -295,7 +383,7 @@ class Node:
         if row is None:
             before = effect.before
             old = Row("session", str(effect.session_id), None) if before is None else session_record(before)
-            await asyncio.gather(self._journal.submit([change(old)]), return_exceptions=True)
+            await asyncio.gather(self.journal.submit([change(old)], owed=True), return_exceptions=True)
 
     def _reason(self, failure: BaseException) -> str:
         if isinstance(failure, WriteRefused | JournalError):
@@ -307,7 +395,7 @@ class Node:
         raise failure
 
     def _advertise(self, effect: mobility.Advertise) -> None:
-        realm = self._config.realms[effect.binding.realm]
+        realm = self.config.realms[effect.binding.realm]
         now = self._clock()[0]
         service = Service(
             effect.binding,
@@ -322,13 +410,13 @@ class Node:
 
     def _remember(self, row: Change) -> None:
         """Journal a row that nothing waits for; a failure is an alarm, since a restart would miss it."""
-        future = self._journal.submit([row])
+        future = self.journal.submit([row], owed=True)
         future.add_done_callback(self._remembered)
 
     def _remembered(self, future: "asyncio.Future[None]") -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             self.counters["alarm_journal"] += 1
-            _LOGGER.warning("[%s] journal: %s", self.name, error)
+            self._log.warning("journal: %s", error)
 
     # --- the loop -------------------------------------------------------------------------------------
 
@@ -341,17 +429,18 @@ class Node:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = [timer for engine in self._engines if (timer := engine.next_timer()) is not None]
+        due = [timer for engine in self.engines if (timer := engine.next_timer()) is not None]
         if due:
             self._timer = asyncio.get_running_loop().call_at(min(due), self._timed)
 
-    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.counters["alarm_defect"] += 1
-            _LOGGER.error("[%s] a task ended", self.name, exc_info=error)
+            self._log.error("a task ended", exc_info=error)

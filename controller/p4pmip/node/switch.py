@@ -4,23 +4,25 @@ import asyncio
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from p4pmip.forwarding.base import base_entries
-from p4pmip.forwarding.context import Neighbour
-from p4pmip.forwarding.entry import Entry
+from p4pmip.forwarding.base import base_entries, punt_meters
+from p4pmip.forwarding.context import Context, Neighbour
+from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.forwarding.ledger import Delta, Ledger
 from p4pmip.forwarding.ordering import order
 from p4pmip.forwarding.session import entries
 from p4pmip.mobility.binding import Binding, IPAddress, Phase, Role
+from p4pmip.mobility.session import Session as MobilitySession
 from p4pmip.node.config import Config
 from p4pmip.node.context import context_of, journalled_ids, new_ids, next_hops, tunnel_overhead
+from p4pmip.node.neighbours import journalled_neighbours, neighbour_change
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reconcile import Plan
 from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.target import Target
 from p4pmip.p4runtime.writer import Phases, WriteRefused
-from p4pmip.store.journal import Record
+from p4pmip.store.journal import Change, Record
 
 DRAIN = 1.0
 """Seconds for which packets that left the old MAG before a handover are still taken."""
@@ -47,12 +49,16 @@ class SwitchControl:
         config: Config,
         name: str,
         target: Target,
-        records: Iterable[Record],
-        remember: Callable[[Record], None],
+        records: Sequence[Record],
+        remember: Callable[[Change], None],
     ) -> None:
+        self._name = name
         self._node = config.nodes[name]
         self._remember = remember
-        self._context = context_of(config, self._node, journalled_ids(records))
+        configured = context_of(config, self._node, journalled_ids(records))
+        self._next_hops = list(next_hops(configured))
+        neighbours = (*configured.neighbours, *journalled_neighbours(records, configured))
+        self._context = dataclasses.replace(configured, neighbours=neighbours)
         self._ledger = Ledger()
         self._base = base_entries(self._context)
         self._ledger.acquire(self._base)
@@ -62,13 +68,14 @@ class SwitchControl:
         self.session = Session(
             target,
             Pipeline.packaged(),
-            Options(importance=IMPORTANCE),
+            Options(importance=IMPORTANCE, reconcile_every=self._node.reconcile_interval or None),
             desired=self._ledger.desired,
+            meters=punt_meters(self._context),
             order=_ordered,
         )
 
-    async def start(self, seconds: float) -> None:
-        """Connect, deploy and reconcile.
+    async def start(self, seconds: float | None) -> None:
+        """Connect, deploy and reconcile; waits `seconds` for it, or for ever.
 
         Raises:
             TargetError: Not within `seconds`.
@@ -98,6 +105,10 @@ class SwitchControl:
         """Every binding that has entries."""
         return iter(self._bindings.values())
 
+    def desired(self) -> Mapping[EntryKey, Entry]:
+        """Every entry that the switch should hold."""
+        return self._ledger.desired()
+
     def entries(self, binding: Binding) -> tuple[Entry, ...]:
         """The entries a binding asks for."""
         return entries(binding, self._context)
@@ -120,14 +131,39 @@ class SwitchControl:
         after = () if new is None else self.entries(new)
         self._journal_ids()
         if old is not None and new is not None and _moves(old, new):
-            await self._write(self._ledger.acquire(after), after, lambda: self._ledger.release(after))
+            await self._write(self._ledger.acquire(after), after, lambda: self._back(after, before))
             self._later(before)
         else:
             await self._write(self._ledger.change(before, after), after, lambda: self._ledger.change(after, before))
+        self._know(old, new)
+
+    async def end(self, old: Binding | None, new: Binding | None) -> None:
+        """Bring the switch to a state that gives something up, which nobody can refuse.
+
+        Raises:
+            WriteRefused: The switch would not; what it holds too much is found by the next comparison.
+            P4pmipError: There are no entries for such a binding.
+        """
+        before = () if old is None else self.entries(old)
+        after = () if new is None else self.entries(new)
+        delta = self._ledger.change(before, after)
+        self._know(old, new)
+        try:
+            await self.session.writer.apply(order(delta), lenient=True)
+        except WriteRefused:
+            self.counters["refused"] += 1
+            raise
+
+    def _know(self, old: Binding | None, new: Binding | None) -> None:
         if new is not None:
             self._bindings[new.session_id] = new
         elif old is not None:
             self._bindings.pop(old.session_id, None)
+
+    def _back(self, after: tuple[Entry, ...], before: tuple[Entry, ...]) -> Delta:
+        """Undo an `acquire` of `after` beside `before`: entries of both get their old actions again."""
+        released = self._ledger.release(after)
+        return Delta(modify=self._ledger.change(before, before).modify, delete=released.delete)
 
     async def _write(self, delta: Delta, wanted: Iterable[Entry], undo: Callable[[], Delta]) -> None:
         inserted = {entry.key for entry in delta.insert}
@@ -163,14 +199,23 @@ class SwitchControl:
     # --- neighbours, ids --------------------------------------------------------------------------------
 
     def unresolved(self) -> list[tuple[int, IPAddress]]:
-        """Next hops of the configuration whose link-layer address is to be found."""
-        return list(next_hops(self._context))
+        """Next hops of the configuration whose link-layer address is to be found, or found again."""
+        return self._next_hops
 
     async def neighbour(self, link: int, address: IPAddress, mac: bytes | None) -> None:
         """A next hop was found, changed, or (None) lost."""
         others = tuple(known for known in self._context.neighbours if (known.link_id, known.address) != (link, address))
         found = () if mac is None else (Neighbour(link, address, mac),)
-        context = dataclasses.replace(self._context, neighbours=(*others, *found))
+        self._remember(neighbour_change(link, address, mac))
+        await self._rebase(dataclasses.replace(self._context, neighbours=(*others, *found)))
+
+    async def reconfigure(self, config: Config) -> None:
+        """Another version of the configuration: realms may have come."""
+        node = config.nodes[self._name]
+        context = context_of(config, node, self._context.ids)
+        await self._rebase(dataclasses.replace(context, neighbours=self._context.neighbours))
+
+    async def _rebase(self, context: Context) -> None:
         base = base_entries(context)
         delta = self._ledger.change(self._base, base)
         self._context, self._base = context, base
@@ -197,3 +242,17 @@ class SwitchControl:
 def _moves(old: Binding, new: Binding) -> bool:
     """Whether this is the flip of a handover at the LMA."""
     return old.role is Role.LMA and old.phase is new.phase is Phase.ACTIVE and old.tunnel != new.tunnel
+
+
+def gives_up(before: MobilitySession | None, after: MobilitySession | None) -> bool:
+    """Whether a change is the end of something: of the session, of its traffic, or of one address family.
+
+    An engine takes such a change for done whatever switch and journal say.
+    """
+    if after is None or after.phase is Phase.HELD:
+        return True
+    return (
+        before is not None
+        and before.tunnel == after.tunnel
+        and not (set(before.prefixes) <= set(after.prefixes) and before.ipv4 in (None, after.ipv4))
+    )

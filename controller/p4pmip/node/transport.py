@@ -35,6 +35,10 @@ class Transport(Protocol):
     def local(self) -> Endpoint:
         """Our end."""
 
+    @property
+    def counters(self) -> Counter[str]:
+        """What could not be done, by name."""
+
     def send(self, octets: bytes, destination: Endpoint) -> None:
         """Send once; a loss is the engine's to repair, as on any network."""
 

@@ -1,0 +1,74 @@
+"""`p4pmip run`: nodes of a configuration file, until they are told to stop."""
+
+import argparse
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from p4pmip.errors import P4pmipError
+from p4pmip.node.log import LEVELS, start_logging
+
+_LOGGER = logging.getLogger("p4pmip.run")
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "run",
+        help="run MAGs and LMAs of a configuration file",
+        description="Run nodes until SIGTERM or SIGINT; SIGHUP reads the file again and applies what changed.",
+    )
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="TOML file")
+    parser.add_argument("--node", metavar="NAME", action="append", default=[], help="only this node; may be repeated")
+    parser.add_argument("--log-level", choices=LEVELS, default="info", help="default: info; keys and NAIs: debug only")
+    parser.add_argument("--log-json", action="store_true", help="log JSON objects, one a line")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until a signal; P4pmipError if a node cannot start."""
+    from p4pmip.node.service import Service
+
+    start_logging(arguments.log_level, arguments.log_json)
+    return asyncio.run(_run(Service(arguments.config, arguments.node)))
+
+
+async def _run(service: Any) -> int:
+    loop = asyncio.get_running_loop()
+    wanted: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, wanted.put_nowait, number)
+    starting = asyncio.create_task(service.start(lambda name: _LOGGER.info("%s serves", name)))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.stop)
+        asked = asyncio.create_task(wanted.get())
+        while True:
+            await asyncio.wait({asked} if starting.done() else {asked, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+            if not asked.done():
+                continue
+            if asked.result() is not signal.SIGHUP:
+                break
+            if starting.done():
+                await _reload(service)
+            asked = asyncio.create_task(wanted.get())
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+        _LOGGER.info("stopping")
+    return 0
+
+
+async def _reload(service: Any) -> None:
+    try:
+        told = await service.reload()
+    except P4pmipError as error:
+        for line in str(error).splitlines():
+            _LOGGER.error("not reloaded: %s", line)
+        return
+    for line in told or ["nothing changed"]:
+        _LOGGER.info("reloaded: %s", line)

@@ -1,0 +1,256 @@
+"""The admin API of a node: HTTP and JSON on a Unix socket that only its owner may open, or on TCP.
+
+On TCP there is no such protection from the operating system, so requests that a browser may have been led into
+(another Host, another Origin) are refused.
+"""
+
+import asyncio
+import errno
+import json
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from p4pmip.errors import P4pmipError
+from p4pmip.node import orders
+from p4pmip.node.bindings import binding_json
+from p4pmip.node.desired import about
+from p4pmip.node.events import Events
+from p4pmip.node.node import Node
+from p4pmip.node.status import Metrics, counters, health
+from p4pmip.p4runtime.desired import desired_json
+from p4pmip.p4runtime.target import parse_target
+
+KEEP_ALIVE = 15.0
+"""Seconds after which a quiet stream of events says that it still is there."""
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class AdminError(P4pmipError):
+    """The admin API cannot listen where it should."""
+
+
+class Admin:
+    """The API of one node.
+
+    Args:
+        node: The node.
+        events: Its events.
+        left: Called when a mobile node has been moved to this node by command: (node, NAI).
+    """
+
+    def __init__(
+        self, node: Node, events: Events, left: Callable[[Node, bytes], None] = lambda _node, _mn: None
+    ) -> None:
+        self._node = node
+        self._events = events
+        self._left = left
+        self._metrics = Metrics(node)
+        self._hosts: frozenset[str] | None = None
+        self._ending = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._socket: tuple[Path, int] | None = None
+
+    async def start(self) -> None:
+        """Listen where the configuration says.
+
+        Raises:
+            AdminError: Something else is there.
+        """
+        application = web.Application(middlewares=[self._guard])
+        application.add_routes(
+            [
+                web.get("/bindings", self._bindings),
+                web.get("/counters", self._counters),
+                web.get("/health", self._health),
+                web.get("/events", self._stream),
+                web.get("/desired", self._desired),
+                web.get("/metrics", self._exposition),
+                web.post("/attach", self._attach),
+                web.post("/detach", self._detach),
+                web.post("/move", self._move),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        place = self._node.config.admin(self._node.name)
+        try:
+            if isinstance(place, Path):
+                await self._listen_unix(self._runner, place)
+            else:
+                await self._listen_tcp(self._runner, *place)
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"nodes.{self._node.name}.admin"
+            raise AdminError(where, str(place), f"cannot listen: {error.strerror or error}") from error
+
+    async def _listen_unix(self, runner: web.AppRunner, path: Path) -> None:
+        _remove_stale(path)
+        before = os.umask(0o177)
+        try:
+            await web.UnixSite(runner, str(path)).start()
+        finally:
+            os.umask(before)
+        self._socket = (path, os.stat(path).st_ino)
+
+    async def _listen_tcp(self, runner: web.AppRunner, host: str, port: int) -> None:
+        await web.TCPSite(runner, host, port).start()
+        shown = f"[{host}]" if ip_address(host).version == 6 else host
+        bound = runner.addresses[0][1]
+        names = {shown, "localhost"} if ip_address(host).is_loopback else {shown}
+        self._hosts = frozenset(f"{name}:{bound}" for name in names)
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where it listens."""
+        return [] if self._runner is None else self._runner.addresses
+
+    async def stop(self) -> None:
+        """Listen no more; streams of events end."""
+        self._ending.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._socket is not None:
+            path, inode = self._socket
+            with suppress(OSError):
+                if os.stat(path).st_ino == inode:
+                    os.unlink(path)
+
+    # --- requests -------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._hosts is not None:
+            origin = request.headers.get("Origin")
+            if request.headers.get("Host") not in self._hosts:
+                return _refusal(P4pmipError("Host", request.headers.get("Host"), "not this server", self._hosts), 421)
+            if origin is not None and origin.partition("://")[2] not in self._hosts:
+                return _refusal(P4pmipError("Origin", origin, "another site", self._hosts), 403)
+        try:
+            return await handler(request)
+        except P4pmipError as error:
+            return _refusal(error, 400)
+        except web.HTTPException as error:
+            return _refusal(P4pmipError(request.method, request.path, error.reason), error.status)
+
+    async def _bindings(self, _request: web.Request) -> web.Response:
+        node = self._node
+        rows = [binding_json(node.config, node.name, session) for session in node.sessions()]
+        return web.json_response({"bindings": rows})
+
+    async def _counters(self, _request: web.Request) -> web.Response:
+        return web.json_response(counters(self._node))
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.json_response(health(self._node))
+
+    async def _exposition(self, _request: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=self._metrics.text(), headers=headers)
+
+    async def _desired(self, request: web.Request) -> web.Response:
+        mine = self._node.switch.session.target
+        asked = request.query.get("target", mine.label)
+        if asked != self._node.name and asked != mine.label:
+            target = parse_target(asked)
+            if (target.address, target.device_id) != (mine.address, mine.device_id):
+                return _refusal(P4pmipError("target", asked, "not the switch of this node", (mine.label,)), 404)
+        sessions = {binding.session_id: about(binding) for binding in self._node.switch.bindings()}
+        return web.json_response(desired_json(self._node.switch.desired().values(), sessions))
+
+    async def _attach(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        return web.json_response(orders.attach(self._node, _text(asked, "mn"), _text_or_none(asked, "link")))
+
+    async def _detach(self, request: web.Request) -> web.Response:
+        return web.json_response(orders.detach(self._node, _text(await _body(request), "mn")))
+
+    async def _move(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        done = orders.move(self._node, _text(asked, "mn"), _text_or_none(asked, "link"))
+        self._left(self._node, str(done["mn"]).encode())
+        return web.json_response(done)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Server-Sent Events; `?after=N` or Last-Event-ID: first what is still known of later ones."""
+        after = request.query.get("after", request.headers.get("Last-Event-ID"))
+        if after is not None and not after.isdecimal():
+            raise P4pmipError("after", after, "not an event's number")
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        with self._events.listen(None if after is None else int(after)) as listener, suppress(ConnectionError):
+            await response.write(b": listening\n\n")
+            ending = asyncio.ensure_future(self._ending.wait())
+            try:
+                while not self._ending.is_set():
+                    getting = asyncio.ensure_future(listener.queue.get())
+                    await asyncio.wait((getting, ending), timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED)
+                    if not getting.done():
+                        getting.cancel()
+                        await response.write(b": still here\n\n")
+                        continue
+                    told = self._events.json(getting.result())
+                    if told is not None:
+                        told |= {"missed": listener.missed} if listener.missed else {}
+                        await response.write(f"id: {told['id']}\ndata: {json.dumps(told)}\n\n".encode())
+            finally:
+                ending.cancel()
+        return response
+
+
+def _remove_stale(path: Path) -> None:
+    """Take away the socket of a node that was killed; OSError if somebody listens, or it is something else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(errno.EEXIST, "there is a file that is no socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError(errno.EADDRINUSE, "another process listens there")
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise P4pmipError("Content-Type", request.content_type, "not JSON", ("application/json",))
+    try:
+        document = await request.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise P4pmipError("body", "", "not a JSON object")
+    return document
+
+
+def _text(document: dict[str, Any], key: str) -> str:
+    value = document.get(key)
+    if not isinstance(value, str):
+        raise P4pmipError(key, value, "must be text")
+    return value
+
+
+def _text_or_none(document: dict[str, Any], key: str) -> str | None:
+    return None if document.get(key) is None else _text(document, key)
+
+
+def _refusal(error: P4pmipError, status: int) -> web.Response:
+    told = {
+        "error": error.problem,
+        "place": error.place,
+        "value": error.value if isinstance(error.value, str | int | None) else str(error.value),
+        "choices": [str(choice) for choice in error.choices],
+    }
+    return web.json_response(told, status=status)

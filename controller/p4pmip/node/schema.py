@@ -1,0 +1,295 @@
+"""The configuration file's schema: every section, its keys, their defaults and what each must be by itself.
+
+Finished configurations are frozen. What needs more than one section to be judged stands in `references`.
+"""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
+
+IPAddress = IPv4Address | IPv6Address
+GreWanted = Literal["none", "mode", "key"]
+DialectName = Literal["draft-00", "rfc5845", "rfc5845-strict"]
+SIGNALLING_PORT = 5436
+KEY_MAXIMUM = 2**32 - 1
+
+
+def _mac(text: str) -> str:
+    octets = text.lower().split(":")
+    if len(octets) != 6 or any(len(octet) != 2 or set(octet) - set("0123456789abcdef") for octet in octets):
+        raise ValueError("a link-layer address is six octets, as in 02:00:00:00:00:01")
+    if int(octets[0], 16) & 1:
+        raise ValueError("a link-layer address of a node is not a group address")
+    return ":".join(octets)
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    return path if info.context is None else info.context["folder"] / path
+
+
+MacText = Annotated[str, AfterValidator(_mac)]
+FilePath = Annotated[Path, AfterValidator(_beside)]
+"""A file; where its path is relative, it is relative to the configuration file."""
+
+
+class Section(BaseModel):
+    """What every section shares: unknown keys are refused, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GrePolicy(Section):
+    """The policy check for GRE of one (MAG, LMA, MN) (draft-00 §3.3.1, §5.2; RFC 5845 §2.2)."""
+
+    wanted: GreWanted = Field("key", description="no GRE, GRE without keys, or GRE with a pair of keys")
+    required: bool = Field(False, description="refuse (LMA) or give up (MAG) a session that would go without")
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "GrePolicy":
+        if self.wanted == "none" and self.required:
+            raise ValueError("a policy without GRE cannot require it: wanted must be mode or key")
+        return self
+
+
+class Realm(Section):
+    """One operator's address space. Realms may overlap: what keeps them apart is the GRE key."""
+
+    ipv4_pool: IPv4Network | None = Field(None, description="IPv4 home addresses (RFC 5844)")
+    ipv4_router: IPv4Address | None = Field(None, description="IPv4 default router; default: the pool's first address")
+    prefix_pool: IPv6Network | None = Field(None, description="home network prefixes are cut from here")
+    prefix_length: int = Field(64, ge=1, le=64, description="length of one home network prefix")
+    dns: tuple[IPAddress, ...] = Field((), description="recursive name servers told to the mobile nodes")
+    gre: GrePolicy = Field(GrePolicy(wanted="key", required=False), description="policy of sessions of this realm")
+    keys: Literal["session", "realm"] = Field("session", description="what one pair of GRE keys stands for")
+
+    @model_validator(mode="after")
+    def _has_addresses(self) -> "Realm":
+        if self.ipv4_pool is None and self.prefix_pool is None:
+            raise ValueError("a realm needs ipv4_pool, prefix_pool or both")
+        if self.ipv4_pool is not None and self.ipv4_pool.prefixlen > 30:
+            raise ValueError(f"ipv4_pool {self.ipv4_pool} has no room for a router and a mobile node (/30 or shorter)")
+        if self.ipv4_router is not None and (self.ipv4_pool is None or self.ipv4_router not in self.ipv4_pool):
+            raise ValueError(f"ipv4_router {self.ipv4_router} is not in ipv4_pool {self.ipv4_pool}")
+        if self.prefix_pool is not None and self.prefix_pool.prefixlen > self.prefix_length:
+            raise ValueError(f"prefix_pool {self.prefix_pool} is longer than prefix_length {self.prefix_length}")
+        return self
+
+    @property
+    def router(self) -> IPv4Address | None:
+        """The IPv4 default router (RFC 5844 §3.4)."""
+        return self.ipv4_router or (None if self.ipv4_pool is None else self.ipv4_pool[1])
+
+
+class MobileNode(Section):
+    """The policy profile of one mobile node (RFC 5213 §6.2)."""
+
+    nai: str = Field(min_length=1, max_length=253, description="MN-Identifier (RFC 4283)")
+    realm: str
+    mac: tuple[MacText, ...] = Field((), description="link-layer addresses by which a MAG knows it")
+    ipv4: IPv4Address | None = Field(None, description="IPv4 home address; default: from the realm's pool")
+    prefix: IPv6Network | None = Field(None, description="home network prefix; default: from the realm's pool")
+
+
+class Peer(Section):
+    """A MAG or LMA at the other end of the signalling."""
+
+    address: IPAddress = Field(description="where its signalling comes from")
+    tunnel: IPAddress | None = Field(None, description="its tunnel end point, where it differs and is not signalled")
+    dialect: DialectName = "rfc5845"
+    gre: GrePolicy | None = Field(None, description="policy for this peer, before the realm's")
+    udp_tlv: bool = Field(False, description="IPv4-UDP encapsulation with the TLV header (RFC 5845 §7)")
+    spi: int | None = Field(None, ge=256, le=KEY_MAXIMUM, description="RFC 4285 security parameter index")
+    secret_file: FilePath | None = Field(None, description="file (mode 0600) with the secret of that index")
+    algorithm: Literal["hmac-sha1-96", "hmac-sha256-128"] = "hmac-sha1-96"
+
+    @model_validator(mode="after")
+    def _secret_and_spi(self) -> "Peer":
+        if (self.spi is None) != (self.secret_file is None):
+            raise ValueError("spi and secret_file belong together")
+        return self
+
+
+class Signalling(Section):
+    """Where a node's PBUs and PBAs come and go."""
+
+    transport: Literal["mh", "udp", "in-band"] = Field(
+        "mh",
+        description="mh: this machine's sockets, the Mobility Header over IPv6; udp: its sockets, UDP 5436 over IPv4"
+        " (RFC 5844); in-band: through the switch, whose address it then is, either by the address's family",
+    )
+    address: IPAddress = Field(description="the LMA address (LMAA), or the MAG's end of the signalling")
+
+    @model_validator(mode="after")
+    def _family(self) -> "Signalling":
+        if self.transport == "udp" and self.address.version != 4:
+            raise ValueError("transport udp is RFC 5844's: address must be IPv4")
+        if self.transport == "mh" and self.address.version != 6:
+            raise ValueError("transport mh needs an IPv6 address")
+        return self
+
+
+class Port(Section):
+    """What hangs on one port of the switch."""
+
+    number: int = Field(ge=1, le=509, description="the switch's port number")
+    role: Literal["access", "transport", "service"]
+    vlan: int | None = Field(None, ge=1, le=4094)
+    mac: MacText | None = Field(None, description="the node's own link-layer address on this port")
+    address: tuple[IPAddress, ...] = Field((), description="addresses the node answers for on this port")
+    realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
+    mtu: int = Field(1500, ge=1280, le=65535)
+    neighbours: dict[IPAddress, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
+    gateway: tuple[IPAddress, ...] = Field((), description="next hops of the default routes (one per family)")
+
+    @model_validator(mode="after")
+    def _realm_where_needed(self) -> "Port":
+        if self.role == "service" and self.realm is None:
+            raise ValueError("a service port needs a realm")
+        if self.role == "transport" and self.realm is not None:
+            raise ValueError("a transport port has no realm")
+        return self
+
+
+class Route(Section):
+    """A static route of the transport network."""
+
+    to: IPv4Network | IPv6Network
+    via: IPAddress
+    port: int
+
+
+class Keys(Section):
+    """What both roles say about the keys that they allocate."""
+
+    key_first: int = Field(0, ge=0, le=KEY_MAXIMUM, description="smallest GRE key to allocate")
+    key_last: int = Field(KEY_MAXIMUM, ge=0, le=KEY_MAXIMUM, description="largest GRE key to allocate")
+    key_quarantine: float = Field(30.0, ge=0, description="seconds a released key rests")
+
+    @model_validator(mode="after")
+    def _range(self) -> "Keys":
+        if self.key_first > self.key_last:
+            raise ValueError(f"key_first {self.key_first} is above key_last {self.key_last}")
+        return self
+
+
+class Lma(Keys):
+    """A local mobility anchor's own variables, by the names of the RFCs (RFC 5213 §9.1 and others)."""
+
+    realms: tuple[str, ...] = Field((), description="realms anchored here; default: all")
+    min_delay_before_bce_delete: float = Field(10.0, ge=0, description="seconds")
+    max_delay_before_new_bce_assign: float = Field(1.5, ge=0, description="seconds")
+    timestamp_validity_window: float = Field(0.3, gt=0, description="seconds")
+    lifetime: int = Field(3600, ge=4, le=262140, description="longest lifetime granted, seconds")
+    gre_supported: bool = Field(True, description="false: an LMA without GRE")
+    revoke_on_handoff: bool = Field(True, description="tell the MAG that a node has left (RFC 5846 §3.1)")
+    heartbeat_interval: float = Field(
+        60.0, ge=0, description="seconds between heartbeats to a peer (RFC 5847); 0: none are sent"
+    )
+
+
+class Mag(Keys):
+    """A mobile access gateway's own variables."""
+
+    lma: str = Field(description="the peer (or node) that anchors its mobile nodes")
+    lifetime: int = Field(3600, ge=4, le=262140, description="lifetime asked for, seconds")
+    heartbeat_interval: float = Field(
+        60.0, ge=0, description="seconds between heartbeats to a peer (RFC 5847); 0: none are sent"
+    )
+    idle_timeout: float = Field(60.0, gt=0, description="seconds without traffic before a node is probed")
+
+
+def tcp_address(text: str) -> tuple[str, int] | None:
+    """`ADDRESS:PORT` or `[ADDRESS]:PORT` in its parts; None if the text is no such thing."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or "/" in host:
+        return None
+    try:
+        return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
+    except ValueError:
+        return None
+
+
+class TunnelSettings(Section):
+    """The outer header this node writes (RFC 2473, RFC 2983, RFC 6040)."""
+
+    address: IPAddress = Field(description="Proxy-CoA or LMA user-plane address")
+    hop_limit: int = Field(64, ge=1, le=255)
+    dscp: Literal["uniform"] | Annotated[int, Field(ge=0, le=63)] = "uniform"
+    mtu: int = Field(1500, ge=1280, le=65535, description="MTU of the path between the tunnel end points")
+
+
+class NodeSettings(Section):
+    """One node: an engine or two on one switch."""
+
+    signalling: Signalling
+    tunnel: TunnelSettings
+    target: str = Field(description="the switch: HOST:PORT[/DEVICE_ID]")
+    journal: FilePath | None = Field(None, description="SQLite file of the bindings; default: NODE.db beside the file")
+    admin: str | None = Field(
+        None, description="admin API: a Unix socket's path, or ADDRESS:PORT; default: NODE.sock beside the file"
+    )
+    reconcile_interval: float = Field(
+        300.0,
+        ge=0,
+        description="seconds between comparisons of the switch with what it should hold; 0: at connects only",
+    )
+    peers: dict[str, Peer] = Field(default_factory=dict, description="peers that are not nodes of this file")
+    ports: tuple[Port, ...] = Field(min_length=1)
+    routes: tuple[Route, ...] = ()
+    lma: Lma | None = None
+    mag: Mag | None = None
+
+    @model_validator(mode="after")
+    def _roles_and_ports(self) -> "NodeSettings":
+        if self.lma is None and self.mag is None:
+            raise ValueError("a node needs a section lma, mag or both")
+        numbers = [(port.number, port.vlan) for port in self.ports]
+        doubles = sorted({number for number in numbers if numbers.count(number) > 1}, key=str)
+        if doubles:
+            raise ValueError(f"ports given twice: {', '.join(str(number) for number, _ in doubles)}")
+        return self
+
+
+class Config(Section):
+    """The whole file."""
+
+    realms: dict[str, Realm] = Field(min_length=1)
+    mobile_nodes: tuple[MobileNode, ...] = ()
+    nodes: dict[str, NodeSettings] = Field(min_length=1)
+    _folder: Path = PrivateAttr(default=Path())
+
+    def placed(self, folder: Path) -> "Config":
+        """The same configuration, as that of a file in `folder`."""
+        self._folder = folder
+        return self
+
+    def journal(self, name: str) -> Path:
+        """The journal of a node."""
+        return self.nodes[name].journal or self._folder / f"{name}.db"
+
+    def admin(self, name: str) -> Path | tuple[str, int]:
+        """Where the admin API of a node listens: a Unix socket, or a TCP address and port."""
+        text = self.nodes[name].admin
+        if text is None:
+            return self._folder / f"{name}.sock"
+        return tcp_address(text) or self._folder / text
+
+    def name_of(self, name: str, address: IPAddress) -> str:
+        """What the file of node `name` calls the peer whose signalling comes from an address."""
+        for other, peer in self.nodes[name].peers.items():
+            if peer.address == address:
+                return other
+        for other, node in self.nodes.items():
+            if node.signalling.address == address:
+                return other
+        return str(address)
+
+    def overlapping(self, name: str) -> bool:
+        """Whether the IPv4 pool of the realm shares addresses with another one (draft-00 §3.1: keys are needed)."""
+        mine = self.realms[name].ipv4_pool
+        return mine is not None and any(
+            other != name and realm.ipv4_pool is not None and realm.ipv4_pool.overlaps(mine)
+            for other, realm in self.realms.items()
+        )

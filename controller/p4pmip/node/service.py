@@ -1,0 +1,114 @@
+"""The nodes of one configuration file in one process: started, reloaded and stopped together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from p4pmip.errors import P4pmipError
+from p4pmip.node.admin import Admin
+from p4pmip.node.config import load
+from p4pmip.node.events import Events
+from p4pmip.node.node import Node
+from p4pmip.node.reload import changes
+from p4pmip.p4runtime.target import parse_target
+from p4pmip.store.sqlite import SqliteJournal
+
+
+class Service:
+    """Some nodes of a configuration file.
+
+    Attributes:
+        nodes: By name, once started.
+        events: Of each node.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str] = ()) -> None:
+        """Read the file.
+
+        Raises:
+            P4pmipError: It cannot be used, or has no such node.
+        """
+        self._path = path
+        self.config = load(path)
+        self.names = tuple(names) or tuple(self.config.nodes)
+        for name in self.names:
+            if name not in self.config.nodes:
+                raise P4pmipError("--node", name, f"no such node in {path}", self.config.nodes)
+        self.nodes: dict[str, Node] = {}
+        self.events: dict[str, Events] = {}
+        self._stack = AsyncExitStack()
+
+    async def start(self, ready: Callable[[str], None] = lambda _name: None) -> None:
+        """Start every node, side by side; each waits for its switch as long as it takes.
+
+        Args:
+            ready: Told the name of each node that serves.
+
+        Raises:
+            P4pmipError: A journal, a signalling address or a socket cannot be used; nothing stays open.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name in self.names:
+                        group.create_task(self._start(name, stack, ready))
+            except BaseExceptionGroup as failed:
+                mine, rest = failed.split(P4pmipError)
+                if rest is not None or mine is None:
+                    raise
+                raise _first(mine) from None
+            self._stack = stack.pop_all()
+
+    async def _start(self, name: str, stack: AsyncExitStack, ready: Callable[[str], None]) -> None:
+        config = self.config
+        # A journal that is new has lost whatever there was: the time is larger than any restart counter before.
+        journal = SqliteJournal.open(config.journal(name), name, restart_counter())
+        events = Events(config, name)
+        try:
+            node = Node(config, name, parse_target(config.nodes[name].target), journal, events.observe)
+        except BaseException:
+            journal.close()
+            raise
+        await node.start(None)
+        stack.push_async_callback(node.stop)
+        admin = Admin(node, events, self._moved)
+        await admin.start()
+        stack.push_async_callback(admin.stop)
+        self.nodes[name], self.events[name] = node, events
+        ready(name)
+
+    async def stop(self) -> None:
+        """Stop every node; bindings stay."""
+        await self._stack.aclose()
+
+    async def reload(self) -> list[str]:
+        """Read the file again and apply what changed; answers what could not be, a line each.
+
+        Raises:
+            P4pmipError: The file cannot be used; nothing was changed.
+        """
+        config = load(self._path)
+        told = changes(self.config, config, self.names)
+        prepared = [(node, node.prepare(told.applicable)) for node in self.nodes.values()]
+        for node, engines in prepared:
+            await node.reconfigure(told.applicable, engines)
+        self.config = told.applicable
+        return [*told.applied, *told.need_restart]
+
+    def _moved(self, here: Node, mn: bytes) -> None:
+        """A mobile node was moved to `here` by command: other MAGs of this process need not find out by themselves."""
+        for node in self.nodes.values():
+            if node is not here and node.mag is not None and any(session.mn == mn for session in node.mag.sessions()):
+                node.detach(mn)
+
+
+def restart_counter() -> int:
+    """The first restart counter of a journal that is new (RFC 5847 §3.4)."""
+    return int(time.time()) & 0xFFFF_FFFF
+
+
+def _first(group: BaseExceptionGroup[P4pmipError]) -> P4pmipError:
+    one = group.exceptions[0]
+    return _first(one) if isinstance(one, BaseExceptionGroup) else one
