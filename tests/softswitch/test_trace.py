@@ -35,9 +35,35 @@ ENTRIES = [
 ]
 
 
-def test_offline_with_entries(tmp_path: Path) -> None:
+LISTED = {
+    "tables": [
+        {
+            "table": "route",
+            "entries": [{"key": {"dst": "167772160/8"}, "action": "set_nexthop", "params": {"nexthop": 5}}],
+        },
+        {
+            "table": "nexthop",
+            "entries": [{"key": {"nexthop": 5}, "action": "forward", "params": {"port": 2, "src": 1, "dst": 7}}],
+        },
+        {
+            "table": "policy",
+            "entries": [
+                {
+                    "key": {"port": 3, "src": "16777216 &&& 0xff000000", "udp_dst": "53..99", "priority": 10},
+                    "action": "punt",
+                    "params": {"reason": 3},
+                }
+            ],
+        },
+    ]
+}
+"""As `p4pmip tables --raw --json` prints it."""
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_offline_with_entries(tmp_path: Path, listed: bool) -> None:
     entities = [json_format.MessageToDict(text_format.Parse(one, p4runtime.Entity())) for one in ENTRIES]
-    (tmp_path / "entries.json").write_text(json.dumps(entities))
+    (tmp_path / "entries.json").write_text(json.dumps(LISTED if listed else entities))
     command = [*COMMAND, *FILES, "--entries", str(tmp_path / "entries.json"), "--port", "1", "--hex", FRAME, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
@@ -82,6 +108,7 @@ def test_why_it_was_dropped() -> None:
         (["--port", "1", "--hex", "0g"], "--hex: is not hexadecimal octets: '0g'"),
         (["--port", "1", "--hex", "00"], "--pipeline: is needed without --target"),
         ([*FILES, "--port", "1", "--pcap", "nowhere.pcap"], "--pcap: No such file or directory: 'nowhere.pcap'"),
+        ([*FILES, "--entries", str(PROGRAMS / "router.json"), "--port", "1", "--hex", "00"], "is no list of entries"),
         (["--target", "127.0.0.1:1", "--port", "1", "--hex", "00"], "--target: failed to connect"),
     ],
 )

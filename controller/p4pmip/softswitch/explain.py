@@ -10,9 +10,12 @@ import grpc
 from google.protobuf import json_format, text_format
 
 from p4pmip.errors import P4pmipError
+from p4pmip.softswitch import listing
 from p4pmip.softswitch.target.config import load
 from p4pmip.softswitch.target.device import Running
 from p4pmip.softswitch.target.endpoint import EXPLAIN_SERVICE
+from p4pmip.softswitch.target.refusal import Code, Refusal
+from p4pmip.softswitch.target.schema import Schema
 from p4pmip.softswitch.target.stubs import p4runtime
 from p4pmip.softswitch.trace import Recorder
 
@@ -60,16 +63,8 @@ def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
     except text_format.ParseError as error:
         raise P4pmipError("--p4info", str(info), str(error)) from error
     running = Running(load(config, DROP_PORT))
-    now = time.monotonic()
-    for entity in _entities(entries) if entries else ():
-        default = entity.WhichOneof("entity") == "table_entry" and entity.table_entry.is_default_action
-        fixed = entity.WhichOneof("entity") in ("counter_entry", "meter_entry", "register_entry", "value_set_entry")
-        if default and running.schema.table(entity.table_entry.table_id).const_default:
-            continue
-        if entity.table_entry.is_const:
-            continue
-        kind = p4runtime.Update.MODIFY if default or fixed else p4runtime.Update.INSERT
-        running.write(p4runtime.Update(type=kind, entity=entity), now)
+    for entity in _entities(entries, running.schema) if entries else ():
+        _write(running, entity)
 
     def trace(port: int, frame: bytes) -> dict[str, Any]:
         recorder = Recorder(running.pipeline.program, config.p4info)
@@ -86,19 +81,33 @@ def _read(option: str, path: Path) -> str:
         raise P4pmipError(option, str(path), str(error)) from error
 
 
-def _entities(path: Path) -> list["p4runtime.Entity"]:
-    """A JSON list of P4Runtime entities, or an object with it under `entities`."""
+def _write(running: Running, entity: "p4runtime.Entity") -> None:
+    """Write one entity; entries that stand in the program itself are there already."""
+    entry = entity.table_entry
+    default = entity.WhichOneof("entity") == "table_entry" and entry.is_default_action
+    fixed = entity.WhichOneof("entity") in ("counter_entry", "meter_entry", "register_entry", "value_set_entry")
+    if entry.is_const or (default and running.schema.table(entry.table_id).const_default):
+        return
+    if entity.WhichOneof("entity") == "table_entry" and running.schema.table(entry.table_id).const:
+        return
+    kind = p4runtime.Update.MODIFY if default or fixed else p4runtime.Update.INSERT
+    try:
+        running.write(p4runtime.Update(type=kind, entity=entity), time.monotonic())
+    except Refusal as refusal:
+        if refusal.code is not Code.ALREADY_EXISTS:
+            raise
+
+
+def _entities(path: Path, schema: Schema) -> list["p4runtime.Entity"]:
+    """What `p4pmip tables --raw --json` prints; or a JSON list of P4Runtime entities."""
     try:
         given = json.loads(_read("--entries", path))
     except ValueError as error:
         raise P4pmipError("--entries", str(path), f"is not JSON: {error}") from error
-    listed = given.get("entities") if isinstance(given, dict) else given
-    if not isinstance(listed, list):
-        raise P4pmipError("--entries", str(path), "is no list of P4Runtime entities", ["`p4pmip tables --raw`"])
-    entities = []
-    for index, one in enumerate(listed):
-        try:
-            entities.append(json_format.ParseDict(one, p4runtime.Entity()))
-        except json_format.ParseError as error:
-            raise P4pmipError(f"{path}[{index}]", one, str(error)) from error
-    return entities
+    try:
+        if isinstance(given, dict):
+            return listing.entities(given, schema, str(path))
+        return [json_format.ParseDict(one, p4runtime.Entity()) for one in given]
+    except (KeyError, TypeError, AttributeError, json_format.ParseError) as error:
+        choices = ["`p4pmip tables --raw --json`", "a list of P4Runtime entities"]
+        raise P4pmipError("--entries", str(path), f"is no list of entries: {error!r}", choices) from error
