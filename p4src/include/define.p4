@@ -75,10 +75,10 @@ enum bit<3> Encapsulation {
     UDP_GRE = 4 // UDP port 5437, TLV header, GRE (RFC 5845 §7)
 }
 
-/* RFC 2983: who decides the DSCP of the outer header and, after the tunnel, of the inner one. */
-enum bit<1> DscpMode {
-    UNIFORM = 0, // one DSCP, copied at both ends
-    PIPE = 1     // the outer DSCP comes from the entry, the inner one is left alone
+/* RFC 2983: who decides the DSCP of the outer header and, after the tunnel, of the inner one. The bits that are copied. */
+enum bit<8> DscpMode {
+    UNIFORM = 0xff, // one DSCP, copied at both ends
+    PIPE = 0x03     // the outer DSCP comes from the entry, the inner one is left alone
 }
 
 /* RFC 3168 §5 */

@@ -18,6 +18,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     @id(0x01000081)
     action local() {
         meta.nexthop_id = NEXTHOP_SELF;
+        meta.reason = Reason.LOCAL;
     }
 
     @id(0x13000016)
@@ -103,6 +104,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
     /* To itself: the peer's end of the tunnel is here too. */
     @hidden
     action go_round() {
+        meta.reason = Reason.NONE;
         meta.own = 1;
         standard_metadata.egress_spec = CPU_PORT;
         hdr.tx_ethernet.setValid();
@@ -126,21 +128,16 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
             }
         }
         if (meta.reason == Reason.NONE) {
-            // Not the length of the frame: it may have been padded. First for the tunnel, then for the link.
-            if (meta.tunnel_id != 0 && meta.length |+| meta.overhead > meta.mtu) {
-                meta.reason = Reason.TOO_BIG;
-            } else if (meta.nexthop_id != NEXTHOP_SELF) {
-                if (nexthop.apply().hit) {
-                    if (meta.length |+| meta.overhead > meta.mtu) {
-                        meta.reason = Reason.TOO_BIG;
-                    }
+            if (nexthop.apply().hit) {
+                if (meta.length |+| meta.overhead > meta.mtu) {
+                    meta.reason = Reason.TOO_BIG;
                 }
-            } else if (meta.tunnel_id != 0) {
+            }
+        } else if (meta.nexthop_id == NEXTHOP_SELF) {
+            if (meta.tunnel_id != 0) {
                 go_round();
             } else if (meta.peer_id != 0) {
                 meta.reason = Reason.DECAPSULATED_LOCAL;
-            } else {
-                meta.reason = Reason.LOCAL;
             }
         }
     }

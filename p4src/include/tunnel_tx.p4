@@ -5,19 +5,17 @@
 
 #include "port.p4"
 
-// The user's ECN, and its DSCP too if UNIFORM (dscp is then 0), else the entry's.
-
-#define TRAFFIC_CLASS ((meta.traffic_class & DSCP_BITS(dscp_mode)) | ((bit<8>)dscp << 2))
-#define DSCP_BITS(mode) ((bit<8>)(bit<1>)mode * 0x04 - 1)
+// The user's ECN, and its DSCP too if UNIFORM (dscp is then 0), else the entry's. ECN: RFC 6040 §4.1, normal mode.
+#define TRAFFIC_CLASS ((meta.traffic_class & (bit<8>)dscp_mode) | ((bit<8>)dscp << 2))
 
 // 4 or 41, by bit 15 of the ether type, which only IPv6 has.
-#define INNER_PROTOCOL ((bit<8>)meta.ether_type[15:15] * (PROTO_IPV6 - PROTO_IPV4) + PROTO_IPV4)
+#define INNER_PROTOCOL ((bit<32>)meta.ether_type[15:15] * (bit<32>)(PROTO_IPV6 - PROTO_IPV4) + (bit<32>)PROTO_IPV4)
 
-// RFC 2473 §6, RFC 6040 §4.1 (normal mode). Flow label 0.
+// RFC 2473 §6. Flow label 0.
 #define PUSH_IPV6(next, extra) \
         hdr.tx_ipv6.setValid(); \
-        hdr.tx_ipv6.version_to_flow_label = 4w6 ++ TRAFFIC_CLASS ++ 20w0; \
-        hdr.tx_ipv6.length_to_hop_limit = (meta.length + (extra)) ++ next ++ hop_limit; \
+        hdr.tx_ipv6.version_to_flow_label = 0x6000_0000 | (bit<32>)TRAFFIC_CLASS << 20; \
+        hdr.tx_ipv6.length_to_hop_limit = (bit<32>)(meta.length + (extra)) << 16 | (next) << 8 | (bit<32>)hop_limit; \
         hdr.tx_ipv6.src = src; \
         hdr.tx_ipv6.dst = dst; \
         meta.overhead = 40 + (extra); \
@@ -29,9 +27,9 @@
 // DF, and therefore no identification (RFC 6864 §4.1).
 #define PUSH_IPV4(next, extra) \
         hdr.tx_ipv4.setValid(); \
-        hdr.tx_ipv4.version_to_length = 8w0x45 ++ TRAFFIC_CLASS ++ (meta.length + 20 + (extra)); \
-        hdr.tx_ipv4.identification_to_offset = 0x00004000; \
-        hdr.tx_ipv4.ttl_protocol = hop_limit ++ next; \
+        hdr.tx_ipv4.version_to_length = 0x4500_0000 | (bit<32>)TRAFFIC_CLASS << 16 | (bit<32>)(meta.length + 20 + (extra)); \
+        hdr.tx_ipv4.identification_to_offset = 0x0000_4000; \
+        hdr.tx_ipv4.ttl_protocol = (bit<16>)((bit<32>)hop_limit << 8 | (next)); \
         hdr.tx_ipv4.checksum = 0; \
         hdr.tx_ipv4.src = src; \
         hdr.tx_ipv4.dst = dst; \
@@ -94,7 +92,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @hidden
     action push_gre() {
         hdr.tx_gre.setValid();
-        hdr.tx_gre.flags_to_protocol = (meta.tx_key_length << 11) ++ meta.ether_type; // the key bit, or none
+        hdr.tx_gre.flags_to_protocol = (bit<32>)meta.tx_key_length << 27 | (bit<32>)meta.ether_type; // the key bit, or none
     }
 
     @id(0x01000070)
@@ -107,7 +105,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     action encap_v6_gre(@id(1) @format(IPV6_ADDRESS) ipv6_address_t src, @id(2) @format(IPV6_ADDRESS) ipv6_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
         push_gre();
-        PUSH_IPV6(PROTO_GRE, 4 + meta.tx_key_length)
+        PUSH_IPV6((bit<32>)PROTO_GRE, 4 + meta.tx_key_length)
     }
 
     @id(0x01000072)
@@ -120,13 +118,13 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     action encap_v4_gre(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
         push_gre();
-        PUSH_IPV4(PROTO_GRE, 4 + meta.tx_key_length)
+        PUSH_IPV4((bit<32>)PROTO_GRE, 4 + meta.tx_key_length)
     }
 
     @id(0x01000074)
     action encap_v4_udp(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        PUSH_IPV4(PROTO_UDP, 8)
+        PUSH_IPV4((bit<32>)PROTO_UDP, 8)
         PUSH_UDP(8)
     }
 
@@ -138,7 +136,7 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
         hdr.tx_tlv.zero = 0;
         hdr.tx_tlv.next_header = PROTO_GRE;
         hdr.tx_tlv.length = meta.length + 4 + meta.tx_key_length;
-        PUSH_IPV4(PROTO_UDP, 16 + meta.tx_key_length)
+        PUSH_IPV4((bit<32>)PROTO_UDP, 16 + meta.tx_key_length)
         PUSH_UDP(16 + meta.tx_key_length)
     }
 
@@ -165,7 +163,12 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     apply {
         session.apply();
         if (meta.tunnel_id != 0) {
-            tunnel_tx.apply();
+            if (tunnel_tx.apply().hit) {
+                // Not the length of the frame: it may have been padded.
+                if (meta.length |+| meta.overhead > meta.mtu) {
+                    meta.reason = Reason.TOO_BIG;
+                }
+            }
         }
     }
 }

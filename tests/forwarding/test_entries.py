@@ -18,7 +18,7 @@ A = 0x20010DB8000A0000_0000000000000001
 B = 0x20010DB8000B0000_0000000000000001
 HNP = Lpm(0x20010DB800F10000_0000000000000000, 64)
 HOA = 0x0A000001
-OUTER = "hop_limit:0x40, dscp_mode:0x0, dscp:0x0, mtu:0x5dc"
+OUTER = "hop_limit:0x40, dscp_mode:0xff, dscp:0x0, mtu:0x5dc"
 KEYED = "gre_rx peer_id:0x1 encapsulation:0x2 key_valid:0x1"
 
 
@@ -39,7 +39,7 @@ def _fresh(context: Context, **changes: object) -> Context:
 
 def test_anchor_with_a_key_of_the_session() -> None:
     assert _shown(entries(binding(Role.LMA), _fresh(ANCHOR))) == {
-        f"tunnel_rx_v6 vrf:0x0 local:{A:#x} peer:{B:#x} terminate(peer_id:0x1, dscp_mode:0x0)",
+        f"tunnel_rx_v6 vrf:0x0 local:{A:#x} peer:{B:#x} terminate(peer_id:0x1, dscp_mode:0xff)",
         f"tunnel_tx tunnel_id:0x1 encap_v6_gre(src:{A:#x}, dst:{B:#x}, {OUTER})",
         f"{KEYED} gre_key:0x11 rx_session(session_id:0x1, vrf:0x1, direction:0x1)",
         f"session_address_v6 session_id:0x1 address:{HNP.value:#x}/64 NoAction()",
@@ -52,7 +52,7 @@ def test_anchor_with_a_key_of_the_session() -> None:
 
 def test_gateway_with_a_key_of_the_session() -> None:
     assert _shown(entries(binding(Role.MAG), _fresh(GATEWAY))) == {
-        f"tunnel_rx_v6 vrf:0x0 local:{B:#x} peer:{A:#x} terminate(peer_id:0x1, dscp_mode:0x0)",
+        f"tunnel_rx_v6 vrf:0x0 local:{B:#x} peer:{A:#x} terminate(peer_id:0x1, dscp_mode:0xff)",
         f"tunnel_tx tunnel_id:0x1 encap_v6_gre(src:{B:#x}, dst:{A:#x}, {OUTER})",
         f"{KEYED} gre_key:0x12 rx_session(session_id:0x1, vrf:0x1, direction:0x2)",
         f"session_address_v6 session_id:0x1 address:{HNP.value:#x}/64 NoAction()",
@@ -68,7 +68,7 @@ def test_gateway_with_a_key_of_the_session() -> None:
 def test_gateway_between_pbu_and_pba_only_receives() -> None:
     proposed = binding(Role.MAG, phase=Phase.PROPOSED, prefixes=(), ipv4=None, uplink_key=None)
     assert _shown(entries(proposed, _fresh(GATEWAY))) == {
-        f"tunnel_rx_v6 vrf:0x0 local:{B:#x} peer:{A:#x} terminate(peer_id:0x1, dscp_mode:0x0)",
+        f"tunnel_rx_v6 vrf:0x0 local:{B:#x} peer:{A:#x} terminate(peer_id:0x1, dscp_mode:0xff)",
         f"{KEYED} gre_key:0x12 rx_session_unchecked(session_id:0x1, vrf:0x1, direction:0x2)",
         "session session_id:0x1 direction:0x2 to_access(nexthop_id:0x80000001)",
         "nexthop nexthop_id:0x80000001 l2(port:0x3, src:0x20000000003, dst:0x20000000a01, mtu:0x578)",
@@ -131,8 +131,8 @@ def test_session_ids_of_two_engines_on_one_switch_are_kept_apart() -> None:
 def test_settings_of_a_single_peer() -> None:
     context = _fresh(ANCHOR, peers={MAG_1: TunnelSettings(hop_limit=9, dscp=46, mtu=1400)})
     found = {entry.table: dict(entry.params) for entry in entries(binding(Role.LMA), context)}
-    assert found["tunnel_tx"] | {"hop_limit": 9, "dscp_mode": 1, "dscp": 46, "mtu": 1400} == found["tunnel_tx"]
-    assert found["tunnel_rx_v6"]["dscp_mode"] == 1
+    assert found["tunnel_tx"] | {"hop_limit": 9, "dscp_mode": 3, "dscp": 46, "mtu": 1400} == found["tunnel_tx"]
+    assert found["tunnel_rx_v6"]["dscp_mode"] == 3
 
 
 def test_ids_are_journalled_and_come_back() -> None:

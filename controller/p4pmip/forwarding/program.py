@@ -28,8 +28,8 @@ class Encapsulation(IntEnum):
 class DscpMode(IntEnum):
     """RFC 2983's two models."""
 
-    UNIFORM = 0
-    PIPE = 1
+    UNIFORM = 0xFF
+    PIPE = 0x03
 
 
 class Reason(IntEnum):
