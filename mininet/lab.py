@@ -112,12 +112,15 @@ class Lab:
 
     # --- what a scenario does ---------------------------------------------------------------------
 
-    def attach(self, mobile_node: str, mag: str) -> None:
-        """Bring a mobile node into a MAG's cell, and wait for its addresses."""
+    def attach(self, mobile_node: str, mag: str, seconds: float = WAIT_SECONDS) -> None:
+        """Switch a mobile node on in a MAG's cell, and wait for its addresses."""
+        interface = f"{mobile_node}-eth0"
+        figure1.run(self[mobile_node], f"ip link set {interface} down")
         self.move(mobile_node, mag)
+        figure1.run(self[mobile_node], f"ip link set {interface} up")
         if 6 in self.settings.families:
-            self.until(lambda: self.ipv6(mobile_node) is not None, f"{mobile_node} has an address by SLAAC")
-        if 4 in self.settings.families and not self[mobile_node].dhcp():
+            self.until(lambda: self.ipv6(mobile_node) is not None, f"{mobile_node} has an address by SLAAC", seconds)
+        if 4 in self.settings.families and not self[mobile_node].dhcp(int(seconds)):
             raise figure1.Failure(f"{mobile_node} got no address by DHCP\n{self.tails()}")
 
     def move(self, mobile_node: str, mag: str | None) -> None:

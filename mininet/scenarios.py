@@ -254,10 +254,10 @@ def lossy(lab: Lab, report: Report) -> None:
     script = "\n".join(["add table netdev lossy", *rules])
     figure1.run(lab["control"], f"nft -f - <<'END'\n{script}\nEND\n")
     for name in figure1.MOBILE_NODES:
-        lab.move(name, "mag1")
-    for name in figure1.MOBILE_NODES:
-        lab.until(lambda name=name: lab.ipv6(name) is not None, f"{name} is served", 60)
-        report.check(f"{name} gets its address", lab[name].dhcp(20), lab.ipv4(name))
+        lab.attach(name, "mag1", 60)
+        report.check(
+            f"{name} gets its addresses", lab.ipv4(name) and lab.ipv6(name), f"{lab.ipv4(name)} {lab.ipv6(name)}"
+        )
     for mag in ("mag2", "mag1", "mag2"):
         lab.move("mn1", mag)
         lab.until(lambda: lab.ping("mn1", SERVER, 1) == 1, f"mn1 reaches its operator by {mag}", 60)
