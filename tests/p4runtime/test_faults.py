@@ -1,0 +1,159 @@
+"""Targets that die, stall, refuse by the thousand, answer oddly, or want certificates."""
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import grpc
+import pytest
+
+from p4pmip.forwarding.entry import Entry
+from p4pmip.forwarding.update import Operation, Update
+from p4pmip.p4runtime.arbitration import State
+from p4pmip.p4runtime.pipeline import Pipeline
+from p4pmip.p4runtime.quirks import PROFILES
+from p4pmip.p4runtime.reader import Reader
+from p4pmip.p4runtime.reconcile import Plan, compare
+from p4pmip.p4runtime.session import Session
+from p4pmip.p4runtime.status import Problem, TargetError
+from p4pmip.p4runtime.stubs import code_pb2
+from p4pmip.p4runtime.target import Target, Tls
+from p4pmip.p4runtime.writer import WriteRefused
+from p4pmip.softswitch import SoftSwitch
+
+
+def host(number: int) -> Entry:
+    """An entry of table host."""
+    params = (("tunnel_id", 1), ("session_id", number), ("gre_key", 1))
+    return Entry("host", (("realm", 1), ("address", number)), "to_tunnel", params)
+
+
+def inserts(numbers: range) -> list[Update]:
+    """One phase."""
+    return [Update(Operation.INSERT, host(number)) for number in numbers]
+
+
+def at_once(plan: Plan) -> list[list[Update]]:
+    """The small pipeline's tables do not refer to each other."""
+    return [
+        [Update(Operation.INSERT, e) for e in plan.insert],
+        [Update(Operation.MODIFY, new) for _, new in plan.modify],
+        [Update(Operation.DELETE, e) for e in plan.delete],
+    ]
+
+
+async def test_death_in_the_middle_of_a_batch(box: Any, small: Pipeline, unruly: ModuleType) -> None:
+    """Nothing of the batch is acknowledged, although half of it is in the target; the next comparison takes it out."""
+    desired: dict[Any, Entry] = {host(n).key: host(n) for n in range(1, 4)}
+    async with unruly.serving(box) as address:
+        target = Target(address, 3, "box", quirks=PROFILES["generic"])
+        session = await Session.open(target, small, desired=lambda: desired, order=at_once)
+        box.die_after = 5
+        write = session.writer.submit([inserts(range(10, 20))])
+        await asyncio.wait_for(box.died.wait(), 5)
+    with pytest.raises(WriteRefused) as caught:
+        await write
+    assert caught.value.reason == "unavailable"
+    assert len(caught.value.refusals) == 10
+    assert len(box.entries) == 8
+    box.die_after = None
+    async with session, unruly.serving(box, address):
+        await session.wait_ready(20)
+        assert len(box.entries) == 3
+        assert session.drift["orphaned"] == 5
+
+
+async def test_a_write_without_an_answer_ends_in_a_new_comparison(box: Any, small: Pipeline) -> None:
+    """What a deadline does: the caller is refused, the target may hold it all the same, and is compared."""
+    desired: dict[Any, Entry] = {}
+    target = Target(box.address, 3, "box", quirks=PROFILES["generic"])
+    async with await Session.open(target, small, desired=lambda: desired, order=at_once) as session:
+        states: list[State] = []
+        session.watch(lambda state, reason: states.append(state))
+        box.gate.clear()
+        box.stalled.clear()
+        write = session.writer.submit([inserts(range(1, 3))])
+        await asyncio.wait_for(box.stalled.wait(), 5)
+        session._uncertain(Problem(code_pb2.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+        with pytest.raises(WriteRefused):
+            await write
+        box.gate.set()
+        await session.wait_ready(20)
+        assert State.DISCONNECTED in states
+        await session.reconciler.run()
+        assert box.entries == {}
+
+
+async def test_a_thousand_refusals_come_back_one_by_one(box: Any, small: Pipeline) -> None:
+    box.full_message = "this table is full, and that is explained at some length " * 3
+    box.size[small.schema.table("host").id] = 5
+    async with await Session.open(Target(box.address, 3, "box"), small) as session:
+        with pytest.raises(WriteRefused) as caught:
+            await session.writer.apply([inserts(range(1000))])
+    assert caught.value.reason == "table_full"
+    assert [refusal.update.entry for refusal in caught.value.refusals] == [host(n) for n in range(5, 1000)]
+
+
+async def test_one_bad_update_does_not_spoil_the_others_of_a_target_that_says_nothing_of_each(
+    box: Any, small: Pipeline
+) -> None:
+    async with await Session.open(Target(box.address, 3, "box"), small) as session:
+        await session.writer.apply([inserts(range(3, 4))])
+        box.details = False
+        bad = small.codec.message(host(7)).match
+        box.refuse = lambda update: code_pb2.INVALID_ARGUMENT if update.entity.table_entry.match == bad else 0
+        futures = [session.writer.submit([inserts(range(n, n + 1))], lenient=True) for n in range(1, 10)]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+    assert [isinstance(result, WriteRefused) for result in results] == [n == 7 for n in range(1, 10)]
+
+
+async def test_padded_answers_in_another_order_are_no_difference(box: Any, small: Pipeline) -> None:
+    target = Target(box.address, 3, "box")
+    async with await Session.open(target, small) as session:
+        await session.writer.apply([inserts(range(50))])
+        box.pad = True
+        reader: Reader = session.reader
+        held = {"host": await reader.octets("host")}
+        plan = await compare([host(n) for n in range(1, 51)], held, small.codec)
+    assert (plan.insert, plan.modify, plan.delete, plan.equal) == ((host(50),), (), (host(0),), 49)
+
+
+def certificates(folder: Path) -> None:
+    """An authority and two pairs that it signed, for `box` and for a controller."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    authority = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem"
+    openssl(*authority.split(" "))
+    (folder / "san").write_text("subjectAltName=DNS:box\n")
+    for name in ("box", "controller"):
+        openssl(*f"req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr".split())
+        sign = f"x509 -req -days 2 -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile san -out {name}.pem"
+        openssl(*sign.split())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not on PATH")
+async def test_mutual_tls(tmp_path: Path) -> None:
+    certificates(tmp_path)
+
+    def read(name: str) -> bytes:
+        return (tmp_path / name).read_bytes()
+
+    pair = [(read("box.key"), read("box.pem"))]
+    credentials = grpc.ssl_server_credentials(pair, read("ca.pem"), require_client_auth=True)
+    ours = Pipeline.packaged()
+    async with SoftSwitch(3).serve("127.0.0.1:0", credentials) as address:
+        whole = Tls(tmp_path / "ca.pem", tmp_path / "controller.pem", tmp_path / "controller.key", "box")
+        async with await Session.open(Target(address, 3, tls=whole), ours) as session:
+            assert session.state is State.READY
+        for tls in (
+            Tls(tmp_path / "ca.pem", server_name="box"),
+            Tls(whole.ca, whole.certificate, whole.key, "other"),
+            None,
+        ):
+            with pytest.raises(TargetError, match="127"):
+                await Session.open(Target(address, 3, tls=tls), ours, timeout=1.0)
