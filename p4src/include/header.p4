@@ -56,15 +56,11 @@ header vlan_t {
 }
 
 header ipv4_t {
-    bit<4> version;
-    bit<4> ihl;
+    bit<8> version_ihl;
     bit<8> traffic_class; // DSCP and ECN
     bit<16> total_length;
     bit<16> identification;
-    bit<1> reserved;
-    bit<1> df;
-    bit<1> mf;
-    bit<13> fragment_offset;
+    bit<16> flags_offset;
     bit<8> ttl;
     bit<8> protocol;
     bit<16> checksum;
@@ -110,10 +106,7 @@ header tlv_t {
 
 /* RFC 2784 §2.1 with RFC 2890 §2. */
 header gre_t {
-    bit<4> flags;          // checksum, routing (RFC 1701's), key, sequence number
-    bit<2> source_route;   // RFC 1701's strict source route and recursion: a receiver must refuse them
-    bit<7> reserved;
-    bit<3> version;
+    bit<16> flags_version; // C R K S s, recursion (3), reserved (5), version (3); a receiver must refuse R, s and bit 5
     bit<16> protocol;
 }
 

@@ -63,10 +63,9 @@ parser PacketParser(packet_in packet,
 
     state ipv4 {
         packet.extract(hdr.ipv4);
-        transition select(hdr.ipv4.version, hdr.ipv4.ihl) {
-            (4, 5): ipv4_payload;
-            (4, 0 .. 4): malformed;
-            (4, _): ipv4_options;
+        transition select(hdr.ipv4.version_ihl) {
+            0x45: ipv4_payload;
+            0x46 .. 0x4f: ipv4_options;
             default: malformed;
         }
     }
@@ -77,19 +76,20 @@ parser PacketParser(packet_in packet,
     }
 
     state ipv4_options {
-        bits = ((bit<32>)hdr.ipv4.ihl - 5) << 5;
+        bits = ((bit<32>)hdr.ipv4.version_ihl - 0x45) << 5;
         packet.extract(hdr.ipv4_options, bits);
         transition ipv4_payload;
     }
 
     state ipv4_payload {
-        transition select(hdr.ipv4.mf, hdr.ipv4.fragment_offset, hdr.ipv4.protocol) {
-            (0, 0, PROTO_UDP): udp_v4;
-            (0, 0, PROTO_GRE): gre;
-            (0, 0, PROTO_IPV4): ip_in_ip_v4;
-            (0, 0, PROTO_IPV6): ip_in_ip_v6;
-            (0, 0, PROTO_ICMP): icmp;
-            (0, 0, _): accept;
+        // More fragments, or an offset?
+        transition select(hdr.ipv4.flags_offset, hdr.ipv4.protocol) {
+            (0 &&& 0x3fff, PROTO_UDP): udp_v4;
+            (0 &&& 0x3fff, PROTO_GRE): gre;
+            (0 &&& 0x3fff, PROTO_IPV4): ip_in_ip_v4;
+            (0 &&& 0x3fff, PROTO_IPV6): ip_in_ip_v6;
+            (0 &&& 0x3fff, PROTO_ICMP): icmp;
+            (0 &&& 0x3fff, _): accept;
             default: fragment;
         }
     }
@@ -233,11 +233,11 @@ parser PacketParser(packet_in packet,
         packet.extract(hdr.gre);
         meta.tunnel_header = meta.tunnel_header + 4;
         // What RFC 1701's bits announce would move everything after them.
-        transition select(hdr.gre.flags, hdr.gre.source_route, hdr.gre.version) {
-            (0b0000 &&& 0b1111, 0, 0): gre_payload;
-            (0b0010 &&& 0b1110, 0, 0): gre_key;
-            (0b0000 &&& 0b1110, 0, 0): gre_sequence;
-            (0b1000 &&& 0b1100, 0, 0): gre_checksum;
+        transition select(hdr.gre.flags_version) {
+            0x2000 &&& 0xec07: gre_key;
+            0x0000 &&& 0xfc07: gre_payload;
+            0x1000 &&& 0xfc07: gre_sequence;
+            0x8000 &&& 0xcc07: gre_checksum;
             default: gre_malformed;
         }
     }
@@ -250,9 +250,9 @@ parser PacketParser(packet_in packet,
     state gre_checksum {
         packet.extract(hdr.gre_checksum);
         meta.tunnel_header = meta.tunnel_header + 4;
-        transition select(hdr.gre.flags) {
-            0b0010 &&& 0b0010: gre_key;
-            0b0001 &&& 0b0001: gre_sequence;
+        transition select(hdr.gre.flags_version) {
+            0x2000 &&& 0x2000: gre_key;
+            0x1000 &&& 0x1000: gre_sequence;
             default: gre_payload;
         }
     }
@@ -262,8 +262,8 @@ parser PacketParser(packet_in packet,
         meta.key_valid = 1;
         meta.key = hdr.gre_key.key;
         meta.tunnel_header = meta.tunnel_header + 4;
-        transition select(hdr.gre.flags) {
-            0b0001 &&& 0b0001: gre_sequence;
+        transition select(hdr.gre.flags_version) {
+            0x1000 &&& 0x1000: gre_sequence;
             default: gre_payload;
         }
     }
@@ -286,16 +286,15 @@ parser PacketParser(packet_in packet,
 
     state inner_ipv4 {
         packet.extract(hdr.inner_ipv4);
-        transition select(hdr.inner_ipv4.version, hdr.inner_ipv4.ihl) {
-            (4, 5): accept;
-            (4, 0 .. 4): inner_malformed;
-            (4, _): inner_ipv4_options;
+        transition select(hdr.inner_ipv4.version_ihl) {
+            0x45: accept;
+            0x46 .. 0x4f: inner_ipv4_options;
             default: inner_malformed;
         }
     }
 
     state inner_ipv4_options {
-        bits = ((bit<32>)hdr.inner_ipv4.ihl - 5) << 5;
+        bits = ((bit<32>)hdr.inner_ipv4.version_ihl - 0x45) << 5;
         packet.extract(hdr.inner_ipv4_options, bits);
         transition accept;
     }

@@ -93,9 +93,9 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
             meta.traffic_class = hdr.ipv4.traffic_class;
             if (standard_metadata.checksum_error == 1) {
                 // The bit speaks for every checksum in the packet; only the header's matters to a packet that passes by.
-                sum = WORD(hdr.ipv4.version ++ hdr.ipv4.ihl ++ hdr.ipv4.traffic_class) + WORD(hdr.ipv4.total_length)
+                sum = WORD(hdr.ipv4.version_ihl ++ hdr.ipv4.traffic_class) + WORD(hdr.ipv4.total_length)
                     + WORD(hdr.ipv4.identification)
-                    + WORD(hdr.ipv4.reserved ++ hdr.ipv4.df ++ hdr.ipv4.mf ++ hdr.ipv4.fragment_offset)
+                    + WORD(hdr.ipv4.flags_offset)
                     + WORD(hdr.ipv4.ttl ++ hdr.ipv4.protocol) + WORD(hdr.ipv4.checksum)
                     + WORD(hdr.ipv4.src[31:16]) + WORD(hdr.ipv4.src[15:0])
                     + WORD(hdr.ipv4.dst[31:16]) + WORD(hdr.ipv4.dst[15:0]);
@@ -116,7 +116,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         // are not asked.)
         if (meta.own == 0 && ((bit<32>)meta.length + 14 > standard_metadata.packet_length
                               || (hdr.vlan.isValid() && (bit<32>)meta.length + 18 > standard_metadata.packet_length)
-                              || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.ihl << 2))) {
+                              || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.version_ihl[3:0] << 2))) {
             meta.reason = Reason.MALFORMED;
         }
         if (meta.kind != Kind.NONE) {

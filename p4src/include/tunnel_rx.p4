@@ -175,14 +175,19 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
 
     /* The ways out of what stood outside, by what was inside. */
     @hidden
-    action drop_outer() {
+    action drop_rare_outer() {
+        hdr.ipv4_options.setInvalid();
         hdr.destination_options.setInvalid();
         hdr.udp.setInvalid();
         hdr.tlv.setInvalid();
-        hdr.gre.setInvalid();
         hdr.gre_checksum.setInvalid();
-        hdr.gre_key.setInvalid();
         hdr.gre_sequence.setInvalid();
+    }
+
+    @hidden
+    action keep_options() {
+        hdr.ipv4_options = hdr.inner_ipv4_options;
+        hdr.inner_ipv4_options.setInvalid();
     }
 
     @hidden
@@ -190,8 +195,8 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
         hdr.ipv6 = hdr.inner_ipv6;
         hdr.inner_ipv6.setInvalid();
         hdr.ipv4.setInvalid();
-        hdr.ipv4_options.setInvalid();
-        drop_outer();
+        hdr.gre.setInvalid();
+        hdr.gre_key.setInvalid();
         meta.ether_type = TYPE_IPV6;
         meta.length = 40 |+| hdr.ipv6.payload_length;
         meta.traffic_class = hdr.ipv6.traffic_class;
@@ -200,11 +205,10 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
     @hidden
     action bare_ipv4() {
         hdr.ipv4 = hdr.inner_ipv4;
-        hdr.ipv4_options = hdr.inner_ipv4_options;
         hdr.inner_ipv4.setInvalid();
-        hdr.inner_ipv4_options.setInvalid();
         hdr.ipv6.setInvalid();
-        drop_outer();
+        hdr.gre.setInvalid();
+        hdr.gre_key.setInvalid();
         meta.ether_type = TYPE_IPV4;
         meta.length = hdr.ipv4.total_length;
         meta.traffic_class = hdr.ipv4.traffic_class;
@@ -240,7 +244,7 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
             }
             tunnel_rx_v6.apply();
         } else {
-            meta.room = meta.length - ((bit<16>)hdr.ipv4.ihl << 2);
+            meta.room = meta.length - ((bit<16>)hdr.ipv4.version_ihl[3:0] << 2);
             tunnel_rx_v4.apply();
         }
         if (meta.reason != Reason.NONE) {
@@ -258,13 +262,20 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
                 meta.reason = Reason.TUNNEL_HEADER;
             }
         } else {
+            if (hdr.udp.isValid() || hdr.gre_checksum.isValid() || hdr.gre_sequence.isValid()
+                || hdr.ipv4_options.isValid() || hdr.destination_options.isValid()) {
+                drop_rare_outer();
+            }
             if (hdr.inner_ipv6.isValid()) {
                 bare_ipv6();
             } else {
                 bare_ipv4();
+                if (hdr.inner_ipv4_options.isValid()) {
+                    keep_options();
+                }
             }
             if (meta.length |+| meta.tunnel_header > meta.room
-                || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.ihl << 2)) {
+                || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.version_ihl[3:0] << 2)) {
                 meta.reason = Reason.TUNNEL_HEADER;
             } else {
                 switch (gre_rx.apply().action_run) {
