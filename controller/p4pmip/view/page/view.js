@@ -159,8 +159,8 @@ function showTopology(rows) {
   });
   update(byId("mobiles"), sessions, ({ row }) => row.name, ({ row }) => {
     const group = draw("g", {});
-    group.append(draw("circle", { r: 12 }), draw("text", { y: -16 }, row.mn.split("@")[0]),
-      draw("text", { y: 26, class: "faint" }, ""), draw("title", {}, row.mn));
+    group.append(draw("circle", { r: 12 }), draw("text", { x: -20, y: -1 }, row.mn.split("@")[0]),
+      draw("text", { x: -20, y: 14, class: "faint" }, ""), draw("title", {}, row.mn));
     return group;
   }, (group, { row, x, y }) => {
     group.style.transform = `translate(${x}px, ${y}px)`;
@@ -230,7 +230,7 @@ function showMessages() {
     setText(about.children[0], row.summary);
     const outcome = row.outcome || (row.state === "sent" ? "under way" : "");
     setText(about.children[1], outcome);
-    about.children[1].className = "outcome " + (row.outcome.startsWith("accepted") ? "good" : /^(status|ignored|bad)/.test(outcome) ? "bad" : "");
+    about.children[1].className = "outcome " + (/^(accepted|status_0$)/.test(row.outcome) ? "good" : /^(status|ignored|bad)/.test(outcome) ? "bad" : "");
   });
 }
 
