@@ -15,6 +15,7 @@ from p4pmip.access.links import AccessLinks
 from p4pmip.access.router import RouterLinks
 from p4pmip.access.router_link import RouterLink
 from p4pmip.access.served import AccessSettings, Service
+from p4pmip.forwarding.program import CPU_PORT
 from p4pmip.mobility.binding import Binding, IPAddress
 from p4pmip.node.config import Config, NodeSettings, Port
 from p4pmip.node.context import link_id, own_mac
@@ -23,6 +24,7 @@ from p4pmip.p4runtime.session import Session
 from p4pmip.p4runtime.status import TargetError
 from p4pmip.wire.ethernet import EtherType
 
+SIGNALLING = "SIGNALLING"
 _LOGGER = logging.getLogger(__name__)
 _VLAN = EtherType.VLAN.to_bytes(2, "big")
 
@@ -62,7 +64,9 @@ class Links:
         self._link_at = {place: link for link, place in self._places.items()}
         self._on_access = on_access
         self._on_neighbour = on_neighbour
-        self._session: Session | None = None
+        self._transport = next((link_id(port) for port in node.ports if port.role == "transport"), None)
+        self.signalling: Callable[[bytes], None] = self._unexpected
+        """Takes the frames that the switch hands up as signalling; only a node with in-band signalling expects any."""
         self._timer: asyncio.TimerHandle | None = None
         self._outgoing: asyncio.Queue[tuple[bytes, dict[str, int]]] = asyncio.Queue(4096)
 
@@ -79,6 +83,14 @@ class Links:
     def receive(self, packet: PacketIn, now: float) -> None:
         """A packet from the switch."""
         frame, vlan = _untag(packet.payload)
+        if packet.reason == SIGNALLING:
+            self.signalling(frame)
+            return
+        if packet.ingress_port == CPU_PORT and self._transport is not None:
+            # The node's own packet, which met a next hop that is not known yet.
+            self.router.receive(self._transport, frame, packet.reason, now, packet.session_id, packet.aux)
+            self.act()
+            return
         link = self._link_at.get((packet.ingress_port, vlan))
         if link is None:
             self.counters["unknown_link"] += 1
@@ -86,6 +98,9 @@ class Links:
         side = self.access if link in self._access else self.router
         side.receive(link, frame, packet.reason, now, packet.session_id, packet.aux)
         self.act()
+
+    def _unexpected(self, _frame: bytes) -> None:
+        self.counters["unexpected_signalling"] += 1
 
     def send(self, payload: bytes, **fields: int) -> None:
         """A packet into the switch, by way of its stream; too many at once are counted and lost, as on any link."""

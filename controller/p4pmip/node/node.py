@@ -28,8 +28,9 @@ from p4pmip.mobility.record import Record as Row
 from p4pmip.mobility.session import Session
 from p4pmip.node.commit import GroupCommit, change
 from p4pmip.node.config import SIGNALLING_PORT, Config
-from p4pmip.node.engines import lma_config, mag_config
+from p4pmip.node.engines import lma_config, mag_config, signalling_endpoint
 from p4pmip.node.identity import identities
+from p4pmip.node.inband import InBandTransport
 from p4pmip.node.links import Links
 from p4pmip.node.log import NodeLogger
 from p4pmip.node.switch import SwitchControl, gives_up
@@ -166,6 +167,10 @@ class Node:
 
     async def _open_transport(self) -> Transport:
         signalling = self.settings.signalling
+        if signalling.transport == "in-band":
+            transport = InBandTransport(signalling_endpoint(self.settings), self._received, self.links.send)
+            self.links.signalling = transport.arrived
+            return transport
         if signalling.transport == "udp":
             assert signalling.address.version == 4
             return await UdpTransport.open(signalling.address, SIGNALLING_PORT, self._received)
@@ -350,8 +355,10 @@ class Node:
             case mobility.Received():
                 self._log.about(peer=effect.source.address).debug("%s", effect.outcome)
             case mobility.ParameterProblem():
-                # The raw socket leaves ICMPv6 to the kernel; what it would say is counted here.
+                # Beside a raw socket, ICMPv6 is the kernel's; what it would say is counted.
                 self.counters["parameter_problem"] += 1
+                if isinstance(self._transport, InBandTransport):
+                    self._transport.parameter_problem(effect.octets, effect.pointer, effect.source)
 
     async def _install(self, engine: Engine, effect: mobility.Install) -> None:
         """Switch and journal side by side; the engine is told what came of both."""
