@@ -3,12 +3,19 @@
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p4pmip.errors import P4pmipError
+
+if TYPE_CHECKING:
+    from p4pmip.demo.lab import Lab
+    from p4pmip.demo.report import Result
 
 MISSING = 3
 """Exit status where the machine lacks the target."""
@@ -28,6 +35,11 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--keys", choices=("session", "realm"), default="session", help="what one pair of GRE keys stands for"
     )
+    parser.add_argument(
+        "--view", metavar="ADDR:PORT", nargs="?", const="127.0.0.1:0",
+        help="serve the live view, and keep the figure alive after the story until interrupted (default: any free "
+        "port on loopback)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -35,6 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Tell the story; the answer is the exit status."""
     from p4pmip.demo.targets import BMV2
 
+    if arguments.view is not None:
+        from p4pmip.view.server import address_of
+
+        address_of(arguments.view)
     capture = _capture_path(arguments.capture)
     if arguments.target == "bmv2" and shutil.which(BMV2) is None:
         print(f"p4pmip: demo --target bmv2: {BMV2} is not on PATH", file=sys.stderr)
@@ -59,14 +75,44 @@ async def _tell(arguments: argparse.Namespace, capture: Path) -> int:
     narrator.say(f"Figure 1 on three switches ({arguments.target}), GRE keys per {arguments.keys}")
     async with running(STARTERS[arguments.target], arguments.keys, signalled) as lab:
         names.update(lab.names)
-        result = await Story(lab, narrator, capture).run()
-    if arguments.json:
-        print(result.as_json())
-    else:
-        failed = [check.name for check in result.checks if not check.ok]
-        print(f"\n{len(result.checks) - len(failed)} of {len(result.checks)} checks hold"
-              + (f"; failed: {', '.join(failed)}" if failed else ""))  # fmt: skip
+        if arguments.view is None:
+            result = await Story(lab, narrator, capture).run()
+        else:
+            async with _viewed(lab, arguments.view) as interrupted:
+                result = await Story(lab, narrator, capture).run()
+                _print(result, arguments.json)
+                await interrupted.wait()
+    if arguments.view is None:
+        _print(result, arguments.json)
     return 0 if result.ok else 1
+
+
+def _print(result: "Result", as_json: bool) -> None:
+    if as_json:
+        print(result.as_json(), flush=True)
+        return
+    failed = [check.name for check in result.checks if not check.ok]
+    print(f"\n{len(result.checks) - len(failed)} of {len(result.checks)} checks hold"
+          + (f"; failed: {', '.join(failed)}" if failed else ""), flush=True)  # fmt: skip
+
+
+@asynccontextmanager
+async def _viewed(lab: "Lab", text: str) -> AsyncIterator[asyncio.Event]:
+    """Serve the live view; the event is set when somebody wants to end."""
+    from p4pmip.view.server import ViewServer, address_of
+
+    server = ViewServer([(node, lab.events[name]) for name, node in lab.nodes.items()], address_of(text))
+    print(f"p4pmip: the live view is at {await server.start()} until Ctrl-C", file=sys.stderr, flush=True)
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    try:
+        yield interrupted
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        await server.stop()
 
 
 def _capture_path(path: Path | None) -> Path:

@@ -16,6 +16,7 @@ from p4pmip.demo.recorder import Recorder
 from p4pmip.demo.targets import Running, Starter
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.session import Session
+from p4pmip.node.events import Events
 from p4pmip.node.node import Node
 from p4pmip.p4runtime.target import Target
 from p4pmip.store.sqlite import SqliteJournal
@@ -33,6 +34,7 @@ class Lab:
         self.fabric = fabric
         self.recorder = recorder
         self.nodes: dict[str, Node] = {}
+        self.events: dict[str, Events] = {}
         self.mobile_nodes: dict[str, Host] = {}
         self.servers: dict[str, Host] = {}
         self.names = {address: name for name, address in addresses.items()}
@@ -70,8 +72,9 @@ class Lab:
         except TimeoutError:
             raise TimeoutError(f"{what}: not within {SECONDS:g} s") from None
 
-    def observe(self, _node: str, _event: object) -> None:
+    def observe(self, node: str, event: object) -> None:
         """Something happened at a node."""
+        self.events[node].observe(node, event)
         self._changed.set()
 
 
@@ -119,6 +122,7 @@ async def running(starter: Starter, keys: str, signalled: Signalled) -> AsyncIte
             signalled(octets, source, destination)
 
         for name in figure1.NODES:
+            lab.events[name] = Events(config, name)
             journal = SqliteJournal.open(Path(folder, f"{name}.db"), name)
             lab.nodes[name] = Node(config, name, targets[name], journal, lab.observe, arrived)
         for node in lab.nodes.values():
