@@ -18,6 +18,7 @@ SESSION_FIRST_BESIDE_LMA = 1 << 30
 """A MAG and an LMA on one switch divide the session ids between them."""
 
 _WANTED = {"none": Gre.PLAIN, "mode": Gre.MODE, "key": Gre.KEYED}
+_ALGORITHM = {"hmac-sha1-96": Algorithm.HMAC_SHA1_96, "hmac-sha256-128": Algorithm.HMAC_SHA256_128}
 _GRANULARITY = {"session": Granularity.SESSION, "realm": Granularity.REALM}
 
 
@@ -144,7 +145,7 @@ def _security(name: str, peer: file.Peer) -> SecurityAssociation | None:
     if peer.spi is None or peer.secret_file is None:
         return None
     return SecurityAssociation(
-        peer.spi, read_secret(f"peers.{name}.secret_file", peer.secret_file), Algorithm(peer.algorithm)
+        peer.spi, read_secret(f"peers.{name}.secret_file", peer.secret_file), _ALGORITHM[peer.algorithm]
     )
 
 

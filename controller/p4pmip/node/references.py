@@ -152,7 +152,9 @@ def _ways(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
     """Every tunnel end point that is known from the file must have a route."""
     ends: dict[str, IPAddress] = {}
     for other, settings in config.nodes.items():
-        linked = (node.mag and node.mag.lma == other) or (settings.mag and settings.mag.lma == name)
+        linked = (node.mag and node.mag.lma == other and settings.lma) or (
+            settings.mag and settings.mag.lma == name and node.lma
+        )
         if linked and other != name:
             ends[other] = settings.tunnel.address
     for other, peer in node.peers.items():

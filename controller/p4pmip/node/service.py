@@ -22,6 +22,7 @@ class Service:
     Attributes:
         nodes: By name, once started.
         events: Of each node.
+        admins: The admin API of each node.
     """
 
     def __init__(self, path: Path, names: Iterable[str] = ()) -> None:
@@ -38,6 +39,7 @@ class Service:
                 raise P4pmipError("--node", name, f"no such node in {path}", self.config.nodes)
         self.nodes: dict[str, Node] = {}
         self.events: dict[str, Events] = {}
+        self.admins: dict[str, Admin] = {}
         self._stack = AsyncExitStack()
 
     async def start(self, ready: Callable[[str], None] = lambda _name: None) -> None:
@@ -76,7 +78,7 @@ class Service:
         admin = Admin(node, events, self._moved)
         await admin.start()
         stack.push_async_callback(admin.stop)
-        self.nodes[name], self.events[name] = node, events
+        self.nodes[name], self.events[name], self.admins[name] = node, events, admin
         ready(name)
 
     async def stop(self) -> None:

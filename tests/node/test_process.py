@@ -1,0 +1,74 @@
+"""`p4pmip run` as a process: killed at a bad moment and started again, reloaded, told to stop."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from tests.node.world import SECONDS, document, events_until, switches, write
+
+from p4pmip.node.client import NodeClient
+
+MN = "mn-1@operator-a.example"
+
+
+async def start(path: Path, *, nodes: int = 3) -> asyncio.subprocess.Process:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "p4pmip.cli.main", "run", str(path), stderr=asyncio.subprocess.PIPE
+    )
+    assert child.stderr is not None
+    for _ in range(nodes):
+        await said(child, " serves")
+    return child
+
+
+async def said(child: asyncio.subprocess.Process, words: str) -> str:
+    """The next line of its log that has these words."""
+    assert child.stderr is not None
+    async with asyncio.timeout(SECONDS):
+        while line := (await child.stderr.readline()).decode():
+            if words in line:
+                return line
+    raise AssertionError(f"it ended without saying {words!r}")
+
+
+async def bindings(folder: Path, name: str) -> list[dict[str, object]]:
+    found = await asyncio.to_thread(NodeClient(str(folder / f"{name}.admin")).get, "/bindings")
+    return list(found["bindings"])
+
+
+async def test_a_killed_node_comes_back_with_its_bindings_and_keys(tmp_path: Path) -> None:
+    async with switches(tmp_path):
+        path = write(tmp_path / "figure-1.toml", document(tmp_path))
+        child = await start(path)
+        mag = NodeClient(str(tmp_path / "mag-1.admin"))
+        await asyncio.to_thread(mag.post, "/attach", mn=MN, link="11")
+        await asyncio.to_thread(events_until, NodeClient(str(tmp_path / "lma.admin")), "installed")
+        before = await bindings(tmp_path, "lma")
+        child.kill()
+        await child.wait()
+
+        child = await start(path)
+        after = await bindings(tmp_path, "lma")
+        drift = (await asyncio.to_thread(NodeClient(str(tmp_path / "lma.admin")).get, "/counters"))["drift"]
+        assert [(one["mn"], one["uplink_key"], one["ipv4"]) for one in after] == [
+            (one["mn"], one["uplink_key"], one["ipv4"]) for one in before
+        ]
+        assert not any(drift.get(kind) for kind in ("missing", "changed", "orphaned"))
+
+        path.write_text(path.read_text() + "nonsense")
+        child.send_signal(signal.SIGHUP)
+        assert "not TOML" in await said(child, "not reloaded")
+        assert await bindings(tmp_path, "lma")
+        child.send_signal(signal.SIGTERM)
+        await said(child, "stopping")
+        assert await child.wait() == 0
+
+
+async def test_a_bad_file_is_one_line_and_status_2(tmp_path: Path) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "p4pmip.cli.main", "run", str(tmp_path / "none.toml"), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await child.communicate()
+    assert child.returncode == 2
+    assert len(errors.splitlines()) == 1

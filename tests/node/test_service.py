@@ -1,0 +1,174 @@
+"""Nodes with softswitches and journals, by their admin API: bindings, moves, reload, in-band signalling, strangers."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from tests.node.world import document, events_until, running, until, write
+
+from p4pmip.errors import P4pmipError
+from p4pmip.mobility.binding import Phase
+from p4pmip.node.client import NodeClient
+from p4pmip.node.service import Service
+from p4pmip.wire.message import BindingUpdate
+from p4pmip.wire.mobility_header import decode, encode
+from p4pmip.wire.numbers import BindingUpdateFlag, Status
+
+MN = "mn-1@operator-a.example"
+
+
+def client(folder: Path, name: str) -> NodeClient:
+    return NodeClient(str(folder / f"{name}.admin"))
+
+
+def active(service: Service, node: str) -> int:
+    return sum(session.phase is Phase.ACTIVE for session in service.nodes[node].sessions())
+
+
+async def attach(service: Service, folder: Path, mag: str, mn: str = MN) -> None:
+    before = active(service, mag)
+    await asyncio.to_thread(client(folder, mag).post, "/attach", mn=mn, link="11")
+    await until(service, lambda: active(service, mag) > before)
+
+
+async def test_a_mobile_node_is_attached_moved_and_detached(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        lma, mag = client(tmp_path, "lma"), client(tmp_path, "mag-2")
+        await attach(service, tmp_path, "mag-1")
+        row = (await asyncio.to_thread(lma.get, "/bindings"))["bindings"][0]
+        assert list(row) == ["mn", "realm", "ipv4", "hnp", "mag", "state", "uplink_key", "downlink_key"]
+        assert (row["mn"], row["realm"], row["ipv4"], row["mag"]) == (MN, "operator-a", "10.1.0.10", "mag-1")
+        assert isinstance(row["uplink_key"], int)
+
+        await asyncio.to_thread(mag.post, "/move", mn=MN, link="11")
+        await until(service, lambda: active(service, "mag-2") == 1 and active(service, "mag-1") == 0)
+        moved = (await asyncio.to_thread(lma.get, "/bindings"))["bindings"]
+        assert [(one["mag"], one["uplink_key"]) for one in moved] == [("mag-2", row["uplink_key"])]
+
+        await asyncio.to_thread(mag.post, "/detach", mn="02:00:00:00:01:01")
+        await until(service, lambda: active(service, "lma") == 0)
+
+
+async def test_requests_that_make_no_sense_are_refused_with_the_choices(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)):
+        for node, path, body, text in (
+            ("lma", "/attach", {"mn": MN}, "it is no MAG"),
+            ("mag-1", "/attach", {"mn": MN, "link": "9"}, "no such access link: '9' (valid: 11, 12, 13, 14)"),
+            ("mag-1", "/attach", {"mn": "nobody", "link": "11"}, "unknown mobile node"),
+            ("mag-1", "/detach", {"mn": MN}, "is not attached"),
+        ):
+            with pytest.raises(P4pmipError) as raised:
+                await asyncio.to_thread(client(tmp_path, node).post, path, **body)
+            assert text in str(raised.value)
+
+
+async def test_health_counters_metrics_events_and_desired(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        await attach(service, tmp_path, "mag-1")
+        lma = client(tmp_path, "lma")
+        health = await asyncio.to_thread(lma.get, "/health")
+        assert health["ready"]
+        assert health["sessions"] == 1
+        assert (await asyncio.to_thread(lma.get, "/counters"))["lma"]["accepted_initial"] == 1
+        desired = await asyncio.to_thread(lma.get, "/desired")
+        assert desired["sessions"]["1"]["mn"] == MN
+        told = await asyncio.to_thread(events_until, lma, "installed")
+        kinds = [event["event"] for event in told]
+        assert kinds.index("received") < kinds.index("sent") < kinds.index("installed")
+        update = told[kinds.index("received")]["message"]
+        assert update["name"] == "Proxy Binding Update"
+
+
+async def test_the_socket_is_the_owners_alone_and_tcp_asks_for_host_and_origin(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    content["nodes"]["lma"]["admin"] = "127.0.0.1:0"
+    async with running(tmp_path, content) as (service, _):
+        assert (tmp_path / "mag-1.admin").stat().st_mode & 0o777 == 0o600
+        host, port = service.admins["lma"].addresses[0][:2]
+        for headers, status in (
+            (f"Host: {host}:{port}\r\n", 200),
+            ("Host: evil.example\r\n", 421),
+            (f"Host: {host}:{port}\r\nOrigin: http://evil.example\r\n", 403),
+        ):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(f"GET /bindings HTTP/1.1\r\n{headers}Connection: close\r\n\r\n".encode())
+            assert int((await reader.read()).split()[1]) == status
+            writer.close()
+    assert not (tmp_path / "mag-1.admin").exists()
+
+
+async def test_reload_applies_what_it_can_and_says_what_needs_a_restart(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    async with running(tmp_path, content) as (service, _):
+        path = tmp_path / "figure-1.toml"
+        content["realms"]["operator-c"] = {"ipv4_pool": "10.9.0.0/16"}
+        content["mobile_nodes"].append(
+            {"nai": "mn-9@operator-c.example", "realm": "operator-c", "mac": ["02:00:00:00:01:09"]}
+        )
+        content["nodes"]["lma"]["lma"]["lifetime"] = 600
+        content["nodes"]["lma"]["tunnel"]["hop_limit"] = 9
+        write(path, content)
+        told = await service.reload()
+        assert "realms.operator-c: added" in told
+        assert "nodes.lma.lma.lifetime: changed" in told
+        assert "nodes.lma.tunnel: needs a restart" in told
+        await attach(service, tmp_path, "mag-1", "mn-9@operator-c.example")
+        (session,) = service.nodes["lma"].sessions()
+        assert (session.realm, session.lifetime) == ("operator-c", 150)
+
+        content["realms"]["operator-c"]["ipv4_pool"] = "nonsense"
+        write(path, content)
+        with pytest.raises(P4pmipError, match="ipv4_pool"):
+            await service.reload()
+        assert active(service, "lma") == 1
+
+
+@pytest.mark.parametrize("family", [4, 6])
+async def test_signalling_goes_through_the_switch(tmp_path: Path, family: int) -> None:
+    content = document(tmp_path)
+    tunnels = {name: node["tunnel"]["address"] for name, node in content["nodes"].items()}
+    if family == 4:
+        tunnels = {"lma": "192.0.2.1", "mag-1": "192.0.2.2", "mag-2": "192.0.2.3"}
+        for node in content["nodes"].values():
+            for port in node["ports"]:
+                if port["role"] == "transport":
+                    ((neighbour, mac),) = port["neighbours"].items()
+                    other = next(name for name, one in document(tmp_path)["nodes"].items()
+                                 if one["tunnel"]["address"] == neighbour)  # fmt: skip
+                    port["neighbours"] = {tunnels[other]: mac}
+                    port["address"] = []
+    for name, node in content["nodes"].items():
+        node["tunnel"]["address"] = tunnels[name]
+        node["signalling"] = {"transport": "in-band", "address": tunnels[name]}
+    async with running(tmp_path, content) as (service, _):
+        await attach(service, tmp_path, "mag-1")
+        (session,) = service.nodes["lma"].sessions()
+        assert str(session.path.peer.address) == tunnels["mag-1"]
+        assert str(session.tunnel.peer) == tunnels["mag-1"]  # type: ignore[union-attr]
+
+
+async def test_a_stranger_is_refused_and_rubbish_is_counted(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    lma = (content["nodes"]["lma"]["signalling"]["address"], 5436)
+    async with running(tmp_path, content) as (service, _):
+        await attach(service, tmp_path, "mag-1")
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.setblocking(False)
+            stranger.bind(("127.0.0.1", 0))
+            await loop.sock_sendto(stranger, b"\xff" * 40, lma)
+            update = BindingUpdate(1, BindingUpdateFlag.A | BindingUpdateFlag.P, 10, ())
+            await loop.sock_sendto(stranger, encode(update), lma)
+            async with asyncio.timeout(10):
+                answer = decode(await loop.sock_recv(stranger, 2048)).message
+        assert answer is not None
+        assert getattr(answer, "status", None) in (
+            Status.PROXY_REG_NOT_ENABLED,
+            Status.MAG_NOT_AUTHORIZED_FOR_PROXY_REG,
+            Status.MISSING_MN_IDENTIFIER_OPTION,
+        )
+        counted = service.nodes["lma"].lma
+        assert counted is not None
+        assert any("status_15" in name or "status_16" in name for name in counted.counters)
+        assert active(service, "lma") == 1
