@@ -25,18 +25,24 @@ def register(commands: Any) -> None:
     parser.add_argument("--node", metavar="NAME", action="append", default=[], help="only this node; may be repeated")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="default: info; keys and NAIs: debug only")
     parser.add_argument("--log-json", action="store_true", help="log JSON objects, one a line")
+    parser.add_argument(
+        "--view", metavar="ADDR:PORT", nargs="?", const="127.0.0.1:0",
+        help="serve the live view (default: any free port on loopback)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; P4pmipError if a node cannot start."""
     from p4pmip.node.service import Service
+    from p4pmip.view.server import address_of
 
+    view = None if arguments.view is None else address_of(arguments.view)
     start_logging(arguments.log_level, arguments.log_json)
-    return asyncio.run(_run(Service(arguments.config, arguments.node)))
+    return asyncio.run(_run(Service(arguments.config, arguments.node), view))
 
 
-async def _run(service: Any) -> int:
+async def _run(service: Any, view: tuple[str, int] | None) -> int:
     loop = asyncio.get_running_loop()
     wanted: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -49,6 +55,9 @@ async def _run(service: Any) -> int:
             await asyncio.wait({asked} if starting.done() else {asked, starting}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
+                if view is not None:
+                    await _serve_view(service, view, stack)
+                    view = None
             if not asked.done():
                 continue
             if asked.result() is not signal.SIGHUP:
@@ -61,6 +70,14 @@ async def _run(service: Any) -> int:
             await asyncio.wait({starting})
         _LOGGER.info("stopping")
     return 0
+
+
+async def _serve_view(service: Any, address: tuple[str, int], stack: AsyncExitStack) -> None:
+    from p4pmip.view.server import ViewServer
+
+    server = ViewServer([(node, service.events[name]) for name, node in service.nodes.items()], address)
+    _LOGGER.info("the live view is at %s", await server.start())
+    stack.push_async_callback(server.stop)
 
 
 async def _reload(service: Any) -> None:
