@@ -41,7 +41,7 @@ COLLECT_AFTER = 100_000
 """Objects between two runs of the garbage collector."""
 _BATCH = 1_000
 _LONE = 200
-_WINDOW = 1_000
+_WINDOW = 100
 """Sessions that are begun between two looks at what has come back."""
 _LMA, _MAGS = IPv6Address("2001:db8:ffff::1"), 100
 
@@ -185,7 +185,9 @@ async def _storm(session: Session, ledger: Ledger, surroundings: Context, bindin
             relies_on = [entry.key for entry in wanted if entry.key not in inserted]
             begun.append(session.writer.submit(order(delta), relies_on=relies_on))
         waiting.append(asyncio.gather(*begun))
-        if len(waiting) > 2:
+        # PBUs come one after the other: between them the event loop turns.
+        await asyncio.sleep(0)
+        if len(waiting) > 40:
             await waiting.popleft()
     while waiting:
         await waiting.popleft()

@@ -37,7 +37,7 @@ class Unruly(P4RuntimeServicer):
         self.packets_out: list[p4runtime_pb2.PacketOut] = []
         self.modify = True
         self.details = True
-        """Per-update errors come in the metadata."""
+        """Updates are refused one by one; otherwise a request with one that is refused is, as a whole."""
         self.size: dict[int, int] = {}
         """Table sizes by id."""
         self.full_message = "table is full"
@@ -129,6 +129,8 @@ class Unruly(P4RuntimeServicer):
         election_id = request.election_id.high << 64 | request.election_id.low
         if self.primary is None or election_id != self.highest:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "Not primary")
+        if not self.details and any(self.refuse(update) for update in request.updates):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "something is wrong")
         self.writes.append([update.type for update in request.updates])
         self.requests.append(request)
         codes = []
@@ -139,8 +141,6 @@ class Unruly(P4RuntimeServicer):
             codes.append(self._update(update))
         if not any(codes):
             return p4runtime_pb2.WriteResponse()
-        if not self.details:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "something is wrong")
         status = status_pb2.Status(code=code_pb2.UNKNOWN, message="1 or more updates failed")
         for code in codes:
             message = self.full_message if code == self.full_code else f"code {code}"
