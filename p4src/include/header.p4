@@ -1,7 +1,7 @@
 /*
- * Headers in three slots. Slot 1 is what arrived; slot 2 (inner_*) is what it carries, if it looks like a tunnel; slot 3
- * (tx_*) is what is put in front and is never extracted. Terminating a tunnel moves slot 2 into slot 1, which therefore
- * always has the user's packet; entering one makes slot 3 valid.
+ * Headers in three slots. Slot 1 is what arrived; slot 2 (inner_*) is what it carries, if it looks like a tunnel;
+ * slot 3 (tx_*) is what is put in front and is never extracted. Terminating a tunnel moves slot 2 into slot 1, which
+ * therefore always has the user's packet; entering one makes slot 3 valid.
  */
 
 #ifndef HEADER_P4

@@ -62,12 +62,13 @@ control Source(in headers_t hdr, inout metadata_t meta) {
 }
 
 /*
- * What no router forwards, and how long a packet may still go. IPv6: from fe80:: on there are link-local, the site-local of
- * old and multicast addresses, below ::100:0 the unspecified one and loopback. IPv4: 224.0.0.0 and on, 0.0.0.0/8,
- * 127.0.0.0/8 and 169.254.0.0/16.
+ * What no router forwards, and how long a packet may still go. IPv6: from fe80:: on there are link-local, the
+ * site-local of old and multicast addresses, below ::100:0 the unspecified one and loopback. IPv4: 224.0.0.0 and on,
+ * 0.0.0.0/8, 127.0.0.0/8 and 169.254.0.0/16.
  */
 #define UNROUTABLE_V6(a) (a >= 0xfe80_0000_0000_0000_0000_0000_0000_0000 || a < 0x100_0000)
-#define UNROUTABLE_V4(a) (a >= 0xe000_0000 || a < 0x100_0000 || a[31:24] == 127 || a[31:16] == 0xa9fe)
+#define UNROUTABLE_V4(a) \
+    (a >= 0xe000_0000 || a < 0x100_0000 || a & 0xff00_0000 == 0x7f00_0000 || a & 0xffff_0000 == 0xa9fe_0000)
 
 /* The source of what came from a session has been looked up already. */
 #define PLAIN meta.role != Role.ACCESS && meta.peer_id == 0
