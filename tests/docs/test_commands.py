@@ -38,9 +38,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     for name in listed.decode().split("\0"):
-        if name and (ROOT / name).is_file():
+        if name and ((ROOT / name).is_file() or (ROOT / name).is_symlink()):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+            shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
     environment = copy / ".venv"
     environment.mkdir()
     (environment / "bin").symlink_to(Path(sys.executable).parent)
@@ -60,7 +60,7 @@ def _documents() -> Iterator[object]:
             yield pytest.param(command, id=f"{name}-{number}")
 
 
-@pytest.mark.parametrize("command", _documents())
+@pytest.mark.parametrize("command", list(_documents()))
 def test_works_as_printed(command: str, checkout: Path) -> None:
     """One after the other in one copy, as a reader would."""
     if why := reason_not_to_run(command):

@@ -102,11 +102,12 @@ async def _viewed(lab: "Lab", text: str) -> AsyncIterator[asyncio.Event]:
     from p4pmip.view.server import ViewServer, address_of
 
     server = ViewServer([(node, lab.events[name]) for name, node in lab.nodes.items()], address_of(text))
-    print(f"p4pmip: the live view is at {await server.start()} until Ctrl-C", file=sys.stderr, flush=True)
+    url = await server.start()
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
+    print(f"p4pmip: the live view is at {url} until Ctrl-C", file=sys.stderr, flush=True)
     try:
         yield interrupted
     finally:
