@@ -66,7 +66,8 @@ def test_works_as_printed(command: str, checkout: Path) -> None:
     if why := reason_not_to_run(command):
         pytest.skip(f"{command}: {why}")
     process = subprocess.Popen(
-        command, shell=True, cwd=checkout, text=True, start_new_session=True,
+        # exec: a shell that stayed would report the signal instead of the command's own status.
+        f"exec {command}" if "--view" in command else command, shell=True, cwd=checkout, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(checkout / "controller")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
