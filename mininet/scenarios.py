@@ -84,13 +84,16 @@ def overlap(lab: Lab, report: Report) -> None:
     for name, pings in (("mn1", one), ("mn3", other)):
         sent, lost = pings.finish()
         report.check(f"{name} reaches its own operator's {SERVER}", sent == 50 and not lost, f"{len(lost)} lost")
-    wrong, right = 0, 0
     owner = {b"\xaa": figure1.mac_of("mn1"), b"\xbb": figure1.mac_of("mn3")}
-    for _, ethernet, packet in delivered(lab, "mag1"):
-        if packet.payload[-1:] in owner:
-            good = ethernet.destination.hex(":") == owner[packet.payload[-1:]]
-            right, wrong = right + good, wrong + (not good)
-    report.check("nothing is delivered to the wrong one", right >= 100 and not wrong, f"{wrong} of {right + wrong}")
+
+    def replies() -> list[bool]:
+        """Whether each reply was delivered to the one that asked."""
+        found = ((ethernet.destination.hex(":"), packet.payload[-1:]) for _, ethernet, packet in delivered(lab, "mag1"))
+        return [destination == owner[pattern] for destination, pattern in found if pattern in owner]
+
+    lab.until(lambda: len(replies()) >= 100, "the capture has every reply")
+    wrong = replies().count(False)
+    report.check("nothing is delivered to the wrong one", not wrong, f"{wrong} of {len(replies())}")
     for interface, peer in (("lma-eth1", "lma"), ("mag1-eth1", "mag1")):
         accepted, seen = lab.keys(peer), {packet.gre.key for packet in tunnelled(lab, interface) if packet.gre}
         report.check(
@@ -98,6 +101,10 @@ def overlap(lab: Lab, report: Report) -> None:
             seen == accepted and len(accepted) == 2,
             ", ".join(f"0x{key:08x}" for key in sorted(accepted)),
         )
+    cache = lab.bindings("lma")
+    named = {row["uplink_key"] for row in cache}, {row["downlink_key"] for row in cache}
+    right = named == (lab.keys("lma"), lab.keys("mag1"))
+    report.check("p4pmip bindings names both sessions and their keys", right, [row["mn"] for row in cache])
 
 
 def realm_keys(lab: Lab, report: Report) -> None:
