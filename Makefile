@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TARGET ?= softswitch
 
-.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz soak clean
+.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write soak clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -61,6 +61,10 @@ conformance: $(VENV)/.dev ## the tests of every row of docs/conformance.md, and 
 FUZZ_RUNS ?= 10000000
 fuzz: $(VENV)/.dev ## ten million mutated inputs to every decoder (FUZZ_RUNS=N)
 	@$(BIN)/python fuzz/wire.py -runs=$(FUZZ_RUNS)
+
+FUZZ_WRITES ?= 2000
+fuzz-write: $(VENV)/.dev ## broken Writes against a target; TARGET=softswitch|bmv2, FUZZ_WRITES=N
+	@$(BIN)/python fuzz/write.py --target $(TARGET) --runs $(FUZZ_WRITES)
 
 soak: $(VENV)/.dev ## ten minutes at saturation with table churn
 	@$(BIN)/python bench/soak.py
