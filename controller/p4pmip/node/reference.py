@@ -11,7 +11,7 @@ BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
 def reference() -> str:
     """Markdown: a table for each section, in the order of the file."""
     schema = Config.model_json_schema()
-    lines = list(_section("(top of the file)", schema, schema))
+    lines = list(_section("(top of the file)", schema))
     done: set[str] = set()
     waiting = list(_references(schema))
     while waiting:
@@ -19,12 +19,12 @@ def reference() -> str:
         if name not in done:
             done.add(name)
             section = schema["$defs"][name]
-            lines += _section(name, section, schema)
+            lines += _section(name, section)
             waiting += _references(section)
     return "\n".join(lines) + "\n"
 
 
-def _section(name: str, section: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
+def _section(name: str, section: dict[str, Any]) -> Iterator[str]:
     yield f"### {name}"
     yield ""
     if "description" in section:
@@ -40,7 +40,7 @@ def _section(name: str, section: dict[str, Any], schema: dict[str, Any]) -> Iter
 
 def _default(value: object) -> str:
     if value in (None, [], {}):
-        return "–"
+        return ""
     if isinstance(value, dict):
         return ", ".join(f"`{key}` {_default(one)}" for key, one in value.items())
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
