@@ -65,18 +65,19 @@ def test_works_as_printed(command: str, checkout: Path) -> None:
     """One after the other in one copy, as a reader would."""
     if why := reason_not_to_run(command):
         pytest.skip(f"{command}: {why}")
+    # exec: a shell that stayed would report the signal instead of the command's own status.
+    line = f"exec {command}" if "--view" in command else command
     process = subprocess.Popen(
-        # exec: a shell that stayed would report the signal instead of the command's own status.
-        f"exec {command}" if "--view" in command else command, shell=True, cwd=checkout, text=True, start_new_session=True,
+        line, shell=True, cwd=checkout, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(checkout / "controller")},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None
     said = ""
     if "--view" in command:
-        for line in process.stdout:
-            said += line
-            if "live view is at" in line:
+        for one in process.stdout:
+            said += one
+            if "live view is at" in one:
                 break
         # To the whole group, as a terminal does on Ctrl-C.
         os.killpg(process.pid, signal.SIGINT)

@@ -75,3 +75,11 @@ def test_everything_is_bounded() -> None:
     assert kinds["session"] == view.SESSIONS
     assert kinds["message"] <= view.MESSAGES
     assert kinds["alarm"] <= view.ALARMS
+
+
+def test_a_status_is_named_by_the_registry_of_its_message() -> None:
+    """128 is one thing in a PBA and another in the answer to a revocation."""
+    for name, short in (("Proxy Binding Acknowledgement", "PBA"), ("Binding Revocation Acknowledgement", "BRA")):
+        words = view.summary({"name": name, "status": 128, "options": []})
+        assert words.startswith(f"{short}, 128 ")
+        assert ("binding_does_not_exist" in words) == (short == "BRA")

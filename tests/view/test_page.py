@@ -147,7 +147,9 @@ async def pictures(folder: Path, scratch: Path) -> None:
         await page.settle()
         _keep(folder / "view.png", await page.screenshot())
         await page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-        await page.evaluate("document.querySelector('#messages button').click()")
+        await page.evaluate(
+            "[...document.querySelectorAll('#messages button')].find((one) => one.textContent.includes('PBA')).click()"
+        )
         await page.until("document.getElementById('details').open")
         _keep(folder / "view-message.png", await page.screenshot())
         talking.cancel()

@@ -19,10 +19,11 @@ alarm/NUMBER                    something that a person should know
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from p4pmip.p4runtime.reader import Count
-from p4pmip.wire.numbers import Status
+from p4pmip.wire.numbers import BindingErrorStatus, RevocationStatus, Status
 
 Json = dict[str, Any]
 
@@ -38,6 +39,10 @@ _SHORT = {
     "Proxy Binding Acknowledgement": "PBA",
     "Binding Revocation Indication": "BRI",
     "Binding Revocation Acknowledgement": "BRA",
+}
+_STATUSES: Mapping[str, type[IntEnum]] = {
+    "Binding Revocation Acknowledgement": RevocationStatus,
+    "Binding Error": BindingErrorStatus,
 }
 
 
@@ -271,7 +276,9 @@ def summary(message: Json | None) -> str:
     words: list[str] = [_SHORT.get(name, name)]
     update = words[0] == "PBU"
     if (status := message.get("status")) is not None:
-        words.append(f"{status} {Status(status).name.lower()}" if status in Status._value2member_map_ else str(status))
+        registry = _STATUSES.get(name, Status)
+        known = status in registry._value2member_map_
+        words.append(f"{status} {registry(status).name.lower()}" if known else str(status))
     for option in message.get("options", ()):
         match option:
             case {"name": "GRE Key", "key": key}:
