@@ -30,7 +30,7 @@ async def exchange() -> None:
     assert (source, destination) == (Endpoint(ONE), Endpoint(TWO))
     found = decode(octets, ONE, TWO)
     assert found.message == message
-    assert found.checksum is Checksum.GOOD
+    assert found.checksum is Checksum.OK
     one.close()
     two.close()
 

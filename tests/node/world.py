@@ -28,6 +28,9 @@ def document(folder: Path) -> Document:
         found["nodes"][name]["signalling"]["address"] = address
         found["nodes"][name]["target"] = f"unix:{folder / name}.sock/{number}"
         found["nodes"][name]["admin"] = f"{name}.admin"
+        for port in found["nodes"][name]["ports"]:
+            if port["role"] == "access":
+                port["realm"] = "operator-a"
     return found
 
 

@@ -1,0 +1,77 @@
+"""A full disk, and messages that were heard before: refused, counted, and the bindings there are unharmed."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+from tests.node.world import document, running, until
+
+from p4pmip.mobility.binding import Phase
+from p4pmip.mobility.effects import Send
+from p4pmip.node.node import Answered
+from p4pmip.node.service import Service
+from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
+from p4pmip.wire.numbers import HandoffIndicator, Status
+
+LINK = 11
+NEW = HandoffIndicator.ATTACHMENT_OVER_A_NEW_INTERFACE
+
+
+def attach(service: Service, number: int) -> None:
+    mac = b"\x02\x05" + number.to_bytes(4, "big")
+    service.nodes["mag-1"].attach(mac.hex().encode() + b"@operator-a", LINK, mac, NEW)
+
+
+async def test_a_full_disk_is_status_130_and_an_alarm(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        lma = service.nodes["lma"]
+        attach(service, 0)
+        await until(service, lambda: any(True for _ in lma.sessions()))
+        # SQLite's own limit of the file: what it answers is what a full disk answers.
+        lma.journal._journal._connection.execute("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
+        with service.events["lma"].listen() as listener:
+            number, refused = 0, False
+            while not refused:
+                number += 1
+                attach(service, number)
+                while not isinstance((event := await listener.queue.get()).what, Answered):
+                    pass
+                refused = event.what.refused == "disk_full"
+        assert lma.counters["refused_disk_full"] == 1
+        assert lma.lma is not None
+        assert lma.lma.counters["alarm_install_refused"] == 1
+        with service.events["lma"].listen(after=0) as listener:
+            answers = []
+            while not listener.queue.empty():
+                what = listener.queue.get_nowait().what
+                if isinstance(what, Send) and isinstance(what.message, BindingAcknowledgement):
+                    answers.append(what.message.status)
+        assert answers.count(Status.INSUFFICIENT_RESOURCES) == 1
+        assert len(list(lma.sessions())) == number
+
+
+async def test_a_replayed_pbu_changes_nothing(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    mag = content["nodes"]["mag-1"]["signalling"]["address"]
+    lma_address = (content["nodes"]["lma"]["signalling"]["address"], 5436)
+    async with running(tmp_path, content) as (service, _):
+        lma = service.nodes["lma"]
+        with service.events["mag-1"].listen() as listener:
+            attach(service, 1)
+            while not isinstance((what := (await listener.queue.get()).what), Send):
+                pass
+        assert isinstance(what.message, BindingUpdate)
+        await until(service, lambda: any(session.phase is Phase.ACTIVE for session in lma.sessions()))
+        before = list(lma.sessions())
+        with service.events["lma"].listen() as listener, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as replayer:
+            replayer.setblocking(False)
+            replayer.bind((mag, 0))
+            await asyncio.get_running_loop().sock_sendto(replayer, what.octets, lma_address)
+            while not isinstance((answer := (await listener.queue.get()).what), Send):
+                pass
+        assert isinstance(answer.message, BindingAcknowledgement)
+        assert answer.message.status in (
+            Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED,
+            Status.TIMESTAMP_MISMATCH,
+        )
+        assert list(lma.sessions()) == before
