@@ -98,10 +98,10 @@ async def differences(folder: Path, content: Document, name: str) -> str:
     """What `p4pmip diff` says of the node's switch, once nothing is under way."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "p4pmip.cli.main", "diff", content["nodes"][name]["target"],
-        "--node", str(folder / f"{name}.admin"), stdout=asyncio.subprocess.PIPE,
+        "--node", str(folder / f"{name}.admin"), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     output = (await child.communicate())[0].decode()
-    return "" if child.returncode == 0 else output
+    return "" if child.returncode == 0 else output or "it has no pipeline"
 
 
 async def main(kills: int) -> int:
