@@ -27,7 +27,7 @@ from switch_writes import config, update  # type: ignore[import-not-found]
 from switch_writes import measure as measure_writes
 
 from p4pmip.softswitch.hashes import csum16
-from p4pmip.softswitch.ports.batch import BATCH, libc, Message, Vector
+from p4pmip.softswitch.ports.batch import BATCH, Message, Vector, libc
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
 NEXTHOPS = 8000
