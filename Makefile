@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TARGET ?= softswitch
 
-.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write soak clean
+.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write soak bench kill lab scenario clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,6 +32,15 @@ $(VENV)/.dev: $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --group test --group lint
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.run
+	@echo "p4pmip: installing what the lab needs"
+	@$(BIN)/python -m pip install --quiet --group lab
+	@touch $@
+
 # --- using it -------------------------------------------------------------------------------------
 
 demo: $(VENV)/.run ## Figure 1 of the draft, end to end, on the softswitch
@@ -53,6 +62,19 @@ p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
 
 stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2
 	@$(BIN)/python -m tests.pipeline.run --target $(TARGET)
+
+lab: $(VENV)/.lab ## Figure 1 in Mininet with real hosts (root)
+	@$(BIN)/python mininet/lab.py
+
+scenario: $(VENV)/.lab ## play lab scenarios (root): NAME=overlap [TARGET=softswitch|bmv2] [JSON=1]
+	@$(BIN)/python mininet/scenario.py $(NAME) --target $(TARGET) $(if $(JSON),--json)
+
+bench: $(VENV)/.bench ## every figure beside its peer; under ten minutes
+	@PYTHONPATH=. $(BIN)/python bench/run.py
+
+KILLS ?= 200
+kill: $(VENV)/.dev ## kill -9 of nodes and switches under load (KILLS=N)
+	@PYTHONPATH=. $(BIN)/python tests/kill.py $(KILLS)
 
 conformance: $(VENV)/.dev ## the tests of every row of docs/conformance.md, and counts
 	@$(BIN)/python -m pytest -q -m requirement
