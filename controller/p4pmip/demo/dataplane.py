@@ -1,8 +1,4 @@
-"""BMv2's packet service: frames into and out of a switch's ports over gRPC, without root.
-
-`simple_switch_grpc --dp-grpc-server-addr` serves `p4.bm.DataplaneInterface`. Its two messages are described here
-rather than generated, since there is no Python package of them.
-"""
+"""BMv2's packet service: frames into and out of a switch's ports over gRPC, without root."""
 
 import asyncio
 import logging
@@ -10,34 +6,13 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from p4pmip.demo.fabric import Sink
+from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 
 _LOGGER = logging.getLogger(__name__)
-_FIELDS = (("id", "TYPE_UINT64"), ("device_id", "TYPE_UINT64"), ("port", "TYPE_UINT32"), ("packet", "TYPE_BYTES"))
-_METHOD = "/p4.bm.DataplaneInterface/PacketStream"
-
-
-def _message(name: str) -> Any:
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"p4pmip/{name}.proto", package=f"p4pmip.{name.lower()}", syntax="proto3"
-    )
-    message = file.message_type.add(name=name)
-    for number, (field, kind) in enumerate(_FIELDS, 1):
-        message.field.add(
-            name=field,
-            number=number,
-            type=descriptor_pb2.FieldDescriptorProto.Type.Value(kind),
-            label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
-        )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{name}"))
-
-
-_Request = _message("PacketStreamRequest")
-_Response = _message("PacketStreamResponse")
+_METHOD = f"/{SERVICE}/PacketStream"
+_Request, _Response = MESSAGES["PacketStreamRequest"], MESSAGES["PacketStreamResponse"]
 
 
 class Dataplane:
