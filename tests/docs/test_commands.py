@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,23 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+@pytest.fixture(scope="module")
+def background() -> Iterator[list[subprocess.Popen[str]]]:
+    """What was started with `&`, until the last command was run."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        os.killpg(process.pid, signal.SIGTERM)
+    for process in started:
+        process.communicate(timeout=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def address() -> str:
+    """An address of this host that nobody else listens on."""
+    return f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(250) + 1}"
+
+
 def reason_not_to_run(command: str) -> str:
     """Why a command is left out here; empty if it is not."""
     return next((why for pattern, why in NOT_HERE.items() if re.search(pattern, command)), "")
@@ -61,12 +79,13 @@ def _documents() -> Iterator[object]:
 
 
 @pytest.mark.parametrize("command", list(_documents()))
-def test_works_as_printed(command: str, checkout: Path) -> None:
-    """One after the other in one copy, as a reader would."""
+def test_works_as_printed(command: str, checkout: Path, background: list[subprocess.Popen[str]], address: str) -> None:
+    """One after the other in one copy, as a reader would, but for the address that servers listen on."""
     if why := reason_not_to_run(command):
         pytest.skip(f"{command}: {why}")
+    line, stays = re.subn(r"\s*&$", "", command.replace("127.0.0.1", address))
     # exec: a shell that stayed would report the signal instead of the command's own status.
-    line = f"exec {command}" if "--view" in command else command
+    line = f"exec {line}" if "--view" in line or stays else line
     process = subprocess.Popen(
         line, shell=True, cwd=checkout, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(checkout / "controller")},
@@ -74,6 +93,11 @@ def test_works_as_printed(command: str, checkout: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     said = ""
+    if stays:
+        background.append(process)
+        said = process.stdout.readline()
+        assert address in said, said
+        return
     if "--view" in command:
         for one in process.stdout:
             said += one
