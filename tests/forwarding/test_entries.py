@@ -226,5 +226,6 @@ def test_every_derived_entry_fits_the_program() -> None:
 
 def test_meters_are_by_link_and_kind() -> None:
     meters = {meter.index: meter for meter in punt_meters(GATEWAY)}
-    assert len(meters) == 3 * 10
+    assert len(meters) == (len(GATEWAY.links) + 1) * 10, "link 0 is what goes round inside the switch"
+    assert meters[0 << 4 | 7].rate > 0
     assert meters[3 << 4 | 2].rate > 0

@@ -137,10 +137,14 @@ DEFAULT_RATES: Mapping[PuntReason, tuple[int, int]] = {
 """(packets per second, burst) on each link. Signalling comes from peers, on transport links only."""
 
 
+NO_LINK = 0
+"""The link of what the switch received from itself: a tunnel between a MAG and an LMA that share it."""
+
+
 def punt_meters(context: Context, rates: Mapping[PuntReason, tuple[int, int]] = DEFAULT_RATES) -> tuple[MeterRate, ...]:
     """The rates of packets to the controller, per kind and link."""
     return tuple(
-        MeterRate(link.link_id << 4 | reason, rate, burst)
-        for link in context.links
+        MeterRate(link_id << 4 | reason, rate, burst)
+        for link_id in (NO_LINK, *(link.link_id for link in context.links))
         for reason, (rate, burst) in rates.items()
     )
