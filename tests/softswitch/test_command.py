@@ -26,14 +26,26 @@ FRAME = bytes.fromhex("1103 0000 01020304".replace(" ", ""))
 """features.p4: code 17 looks the value up among const entries and sends to the port beside."""
 
 
-def forwarders() -> set[int]:
-    """The forwarding processes that are children of this process's children."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if b"softswitch.process.forwarder" in path.read_bytes():
-                found.add(int(path.parent.name))
-    return found
+def forwarder(switch: int) -> int:
+    """The forwarding process of a switch's process."""
+    (child,) = Path(f"/proc/{switch}/task/{switch}/children").read_text().split()
+    assert b"softswitch.process.forwarder" in Path(f"/proc/{child}/cmdline").read_bytes()
+    return int(child)
+
+
+async def ended(process: int) -> None:
+    """Wait for the end of a process that is no child of this one, if it has not ended yet."""
+    try:
+        gone = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    event, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(gone, event.set)
+    try:
+        await asyncio.wait_for(event.wait(), 10)
+    finally:
+        loop.remove_reader(gone)
+        os.close(gone)
 
 
 class Running:
@@ -68,12 +80,11 @@ async def switch(*arguments: str, **options: Any) -> AsyncIterator[Running]:
 
 
 async def test_packets_over_grpc_and_nothing_left_behind() -> None:
-    before = forwarders()
     program = str(PROGRAMS / "features.json")
     arguments = ["--device-id", "7", program, "--", "--cpu-port", "510", "--dp-grpc-server-addr", "127.0.0.1:0"]
     async with switch(*arguments) as running:
         address = await running.address("packets over gRPC")
-        assert len(forwarders() - before) == 1
+        child = forwarder(running.process.pid)
         async with grpc.aio.insecure_channel(address) as channel:
             packets: Any = channel.stream_stream(
                 f"/{SERVICE}/PacketStream",
@@ -83,24 +94,20 @@ async def test_packets_over_grpc_and_nothing_left_behind() -> None:
             await packets.write(MESSAGES["PacketStreamRequest"](device_id=7, port=4, packet=FRAME))
             response = await asyncio.wait_for(packets.read(), 10)
         assert (response.port, response.packet) == (5, FRAME)
-    assert forwarders() <= before
+    # The switch waits for it before it ends itself.
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 async def test_the_forwarding_process_ends_with_its_parent() -> None:
-    before = forwarders()
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "--grpc-server-addr", "127.0.0.1:0", stderr=asyncio.subprocess.PIPE
     )
     await Running(process).address("P4Runtime")
-    (child,) = forwarders() - before
-    gone = os.pidfd_open(child)
+    child = forwarder(process.pid)
     process.kill()
     await process.wait()
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(gone, ended.set)
-    await asyncio.wait_for(ended.wait(), 10)
-    asyncio.get_running_loop().remove_reader(gone)
-    os.close(gone)
+    await ended(child)
 
 
 async def test_files_as_ports(tmp_path: Path) -> None:

@@ -6,14 +6,20 @@ An exact table is one dictionary. Every other table is a list of dictionaries, o
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from p4pmip.softswitch.ir import KeyField, MatchKind, Table
 from p4pmip.softswitch.state import Meter
 
 Match = tuple[tuple[int, int] | None, ...]
 """For each key field: (value, mask), (value, prefix length), (low, high) by its kind; None where anything fits."""
+
+
+class Pattern(NamedTuple):
+    """One (value, mask) of a whole key that an entry matches."""
+
+    value: int
+    mask: int
 
 
 class Member:
@@ -56,7 +62,7 @@ class Entry:
 
     __slots__ = (
         "action", "arguments", "choice", "const", "controller", "idle_timeout", "last_hit", "match", "metadata",
-        "meter", "notified", "octets", "packets", "priority", "sequence", "source",
+        "meter", "notified", "octets", "packets", "patterns", "priority", "sequence", "source",
     )  # fmt: skip
 
     def __init__(self, match: Match, priority: int, action: int, arguments: tuple[int, ...]) -> None:
@@ -64,6 +70,8 @@ class Entry:
         self.priority = priority
         self.action = action
         self.arguments = arguments
+        self.patterns: tuple[Pattern, ...] = ()
+        """What of the whole key it matches, while it is in a table."""
         self.choice: Member | Group | None = None
         """What an action profile resolves: a member, a group, or a one-shot set."""
         self.packets = 0
@@ -99,14 +107,6 @@ class Mirror(Protocol):
         """All entries have gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One (value, mask) of a whole key that an entry matches."""
-
-    value: int
-    mask: int
-
-
 class MatchTable:
     """The entries of one table. The whole key is one number: its fields, first one highest."""
 
@@ -118,6 +118,7 @@ class MatchTable:
         self.default = Entry((), 0, -1, ())
         self.exact: dict[int, Entry] = {}
         self._widths = [field.width for field in table.key]
+        self._whole = (1 << sum(self._widths)) - 1
         kinds = {field.match for field in table.key}
         self.is_exact = kinds <= {MatchKind.EXACT}
         self.is_lpm = not self.is_exact and kinds <= {MatchKind.EXACT, MatchKind.LPM}
@@ -154,12 +155,17 @@ class MatchTable:
         """Add an entry that is not there yet."""
         entry.sequence = next(self._sequence)
         self.by_key[entry.match, entry.priority] = entry
+        if self.is_exact:
+            key = self._exact_key(entry)
+            entry.patterns = (Pattern(key, self._whole),)
+            self.exact[key] = entry
+        else:
+            entry.patterns = tuple(patterns(self.table.key, entry.match))
         if self.mirror is not None:
             self.mirror.inserted(entry)
         if self.is_exact:
-            self.exact[self.exact_key(entry)] = entry
             return
-        for pattern in self._patterns_of(entry):
+        for pattern in entry.patterns:
             group = self._groups.setdefault(pattern.mask, {})
             found = group.setdefault(pattern.value, [])
             found.append(entry)
@@ -172,9 +178,9 @@ class MatchTable:
         if self.mirror is not None:
             self.mirror.removed(entry)
         if self.is_exact:
-            del self.exact[self.exact_key(entry)]
+            del self.exact[entry.patterns[0].value]
             return
-        for pattern in self._patterns_of(entry):
+        for pattern in entry.patterns:
             group = self._groups[pattern.mask]
             found = group[pattern.value]
             found.remove(entry)
@@ -200,18 +206,14 @@ class MatchTable:
         )
 
     def _raises(self, entry: Entry) -> bool:
-        masks = {pattern.mask for pattern in self._patterns_of(entry)}
+        masks = {pattern.mask for pattern in entry.patterns}
         return any(mask in masks and most < entry.priority for most, mask, _ in self._order)
 
-    def exact_key(self, entry: Entry) -> int:
-        """The whole key of an entry of an exact table."""
+    def _exact_key(self, entry: Entry) -> int:
         key = 0
         for width, part in zip(self._widths, entry.match, strict=True):
             key = key << width | (part[0] if part else 0)
         return key
-
-    def _patterns_of(self, entry: Entry) -> list[Pattern]:
-        return list(patterns(self.table.key, entry.match))
 
     def changed(self, entry: Entry) -> None:
         """An entry's action, arguments or meter are others now."""

@@ -19,9 +19,9 @@ from p4pmip.softswitch.native.bits import I1, I64, Unsupported, resized
 from p4pmip.softswitch.native.layout import (
     ACTION,
     ARGUMENTS,
+    CELL,
     FLAGS,
     LAST_HIT,
-    PACKETS,
     SLOW,
     TableLayout,
     argument_at,
@@ -70,9 +70,10 @@ class Controls(Parsing):
             slot, kind = self.slots[table.meter_target.index], ir.IntType(table.meter_target.width)
             b.store(b.select(hit, kind(0), b.load(slot, typ=kind)), slot)
         if table.direct_counter:
-            self._note(b.ptrtoint(self._word(entry, layout.words + PACKETS), I64))
+            self._note(b.load(self._word(entry, layout.words + CELL), typ=I64))
         if table.idle_timeout:
-            b.store(self.now, self._word(entry, layout.words + LAST_HIT))
+            cell = b.inttoptr(b.load(self._word(entry, layout.words + CELL), typ=I64), I64.as_pointer())
+            b.store(self.now, self._word(cell, LAST_HIT))
         action = b.load(self._word(entry, layout.words + ACTION), typ=I64)
         nothing = self._block("no_action")
         switch = b.switch(action, nothing)
@@ -105,13 +106,14 @@ class Controls(Parsing):
         return block
 
     def _default(self, table: Table) -> ir.Value:
-        pointer = self.b.inttoptr(self.b.load(self.defaults[table.name], typ=I64), I64.as_pointer())
+        default = self.b.load_atomic(self.defaults[table.name], "acquire", 8, typ=I64)
+        pointer = self.b.inttoptr(default, I64.as_pointer())
         return self.b.gep(pointer, [I64(self.layouts[table.name].words)], source_etype=I64)
 
     def _find(self, table: Table, layout: TableLayout) -> tuple[ir.Value, ir.Value]:
         """The entry that matches, else the default one; and whether it was a hit."""
         b = self.b
-        default = b.load(self.defaults[table.name], typ=I64)
+        default = b.load_atomic(self.defaults[table.name], "acquire", 8, typ=I64)
         if not table.key:
             return b.inttoptr(default, I64.as_pointer()), I1(0)
         key = None

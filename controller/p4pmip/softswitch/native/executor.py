@@ -13,6 +13,7 @@ from p4pmip.softswitch.native.batch import define_batch
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW, TableLayout
 from p4pmip.softswitch.native.lower import Lowering
 from p4pmip.softswitch.native.memory import NativeCounter, NativeTable
+from p4pmip.softswitch.native.slab import Epoch
 from p4pmip.softswitch.state import CounterArray
 from p4pmip.softswitch.tables import MatchTable
 
@@ -93,8 +94,10 @@ class NativeExecutor:
     ) -> None:
         self._arguments = (program, drop_port, cpu_port)
         self.machine = build(program, drop_port, cpu_port, FAST)
+        self.epoch = Epoch()
         self.tables = {
-            name: NativeTable(program, tables[name], self.machine.layouts[name]) for name in self.machine.views
+            name: NativeTable(program, tables[name], self.machine.layouts[name], self.epoch)
+            for name in self.machine.views
         }
         self.counters = {name: NativeCounter(len(counters[name].packets)) for name in self.machine.counters}
         for name, mirror in self.tables.items():

@@ -12,8 +12,11 @@ KIND_SHIFT, PORT_SHIFT = 56, 32
 
 WORD = 64
 
-# Words of an entry after its key.
-ACTION, FLAGS, PRIORITY, SEQUENCE, PACKETS, OCTETS, LAST_HIT, ARGUMENTS = range(8)
+# Words of an entry's record after its key. A record is never changed while machine code can find it.
+ACTION, FLAGS, PRIORITY, SEQUENCE, CELL, ARGUMENTS = range(6)
+
+# Words of the cell whose address stands in CELL: what machine code changes.
+PACKETS, OCTETS, LAST_HIT, CELL_WORDS = range(4)
 
 SLOW = 1
 """In FLAGS: the packet that hits this entry is the interpreter's (a meter is configured)."""
@@ -35,6 +38,9 @@ class TableLayout:
     words: int
     """Of its key."""
     entry_words: int
+    """Of the record of an entry."""
+    arguments: int
+    """Of its arguments, at most."""
     width: int
 
 
@@ -43,7 +49,7 @@ def table_layout(program: Program, table: Table) -> TableLayout:
     width = sum(field.width for field in table.key)
     words = max(1, -(-width // WORD))
     arguments = max((argument_words(program, one) for one in table.actions), default=0)
-    return TableLayout(words, words + ARGUMENTS + arguments, width)
+    return TableLayout(words, words + ARGUMENTS + arguments, arguments, width)
 
 
 def argument_words(program: Program, action: int) -> int:
@@ -59,16 +65,6 @@ def argument_at(program: Program, action: int, index: int) -> int:
 def split(value: int, words: int) -> tuple[int, ...]:
     """A number as words, the lowest first."""
     return tuple(value >> WORD * at & WORD_MASK for at in range(words))
-
-
-def hashed(words: tuple[int, ...]) -> int:
-    """The hash of a masked key: machine code computes the same."""
-    value = words[0] * MULTIPLY[0] & WORD_MASK
-    value ^= value >> 32
-    for word in words[1:]:
-        value = (value ^ word) * MULTIPLY[1] & WORD_MASK
-        value ^= value >> 29
-    return value
 
 
 GROWTH = 2048

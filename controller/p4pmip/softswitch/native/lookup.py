@@ -10,12 +10,12 @@ from p4pmip.softswitch.native.layout import (
     GONE,
     GROUP_WORDS,
     MOST,
-    MULTIPLY,
     PRIORITY,
     SEQUENCE,
     SLOTS,
     TableLayout,
 )
+from p4pmip.softswitch.native.slots import mixed
 
 
 def define_lookup(
@@ -39,7 +39,8 @@ def define_lookup(
     at, group, best, slot = (b.alloca(I64) for _ in range(4))
     for variable in (at, best, slot):
         b.store(I64(0), variable)
-    address = b.load(view, typ=I64)
+    # Tables change meanwhile: what is acquired here was whole when it was published.
+    address = b.load_atomic(view, "acquire", 8, typ=I64)
     pointer = b.inttoptr(address, I64.as_pointer())
     count = b.load(pointer, typ=I64)
     b.store(b.add(address, I64(8)), group)
@@ -64,11 +65,9 @@ def define_lookup(
         priority = word(b.inttoptr(have, I64.as_pointer()), words + PRIORITY)
         b.cbranch(b.icmp_unsigned(">", priority, word(here, words + MOST)), done, go_on)
         b.position_at_end(go_on)
-    value = b.mul(masked[0], I64(MULTIPLY[0]))
-    value = b.xor(value, b.lshr(value, I64(32)))
-    for one in masked[1:]:
-        value = b.mul(b.xor(value, one), I64(MULTIPLY[1]))
-        value = b.xor(value, b.lshr(value, I64(29)))
+    value = None
+    for one in masked:
+        value = mixed(b, value, one)
     capacity = word(here, words + CAPACITY_MASK)
     slots = b.inttoptr(word(here, words + SLOTS), I64.as_pointer())
     b.store(b.and_(value, capacity), slot)
@@ -76,7 +75,7 @@ def define_lookup(
 
     b.position_at_end(probe)
     place = b.load(slot, typ=I64)
-    found = b.load(b.gep(slots, [place], source_etype=I64), typ=I64)
+    found = b.load_atomic(b.gep(slots, [place], source_etype=I64), "acquire", 8, typ=I64)
     b.cbranch(b.icmp_unsigned("==", found, I64(EMPTY)), group_next, probed)
 
     b.position_at_end(probed)
