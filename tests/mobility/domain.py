@@ -13,7 +13,7 @@ from p4pmip.mobility.effects import Advertise, Alarm, Effect, Install, Journal, 
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.lma import LocalMobilityAnchor
 from p4pmip.mobility.mag import MobileAccessGateway
-from p4pmip.mobility.record import Record, session_record
+from p4pmip.mobility.record import Change, Forget, Record
 from p4pmip.mobility.session import Session
 
 UTC = 1_790_000_000.0
@@ -148,11 +148,7 @@ class Domain:
                 else:
                     self.answer(node, effect)
             case Journal():
-                record = effect.record
-                if record.payload is None:
-                    node.journal.pop((record.kind, record.key), None)
-                else:
-                    node.journal[record.kind, record.key] = record
+                self._journal(node, effect.change)
             case Advertise():
                 node.served[effect.session.session_id] = effect.session
             case Withdraw():
@@ -173,12 +169,17 @@ class Domain:
             return
         if install.after is None:
             node.switch.pop(number, None)
-            node.journal.pop(("session", str(number)), None)
         else:
             node.switch[number] = install.after
-            record = session_record(install.after)
-            node.journal[record.kind, record.key] = record
+        self._journal(node, install.change)
         node.engine.installed(install.ticket, self.now, self.utc)
+
+    @staticmethod
+    def _journal(node: Node, change: Change) -> None:
+        if isinstance(change, Forget):
+            node.journal.pop((change.kind, change.key), None)
+        else:
+            node.journal[change.kind, change.key] = change
 
     def release(self, node: Node) -> None:
         """Answer the tickets that were held."""

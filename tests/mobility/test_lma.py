@@ -107,7 +107,7 @@ def test_no_octets_make_it_raise() -> None:
 def test_a_binding_update_that_is_no_proxy_binding_update_is_ignored() -> None:
     lma = Anchor()
     assert lma.ask(flags=BindingUpdateFlag.A) is None
-    assert lma.outcomes == ["ignored_not_for_an_lma"]
+    assert lma.outcomes == ["ignored_not_for_lma"]
 
 
 @pytest.mark.requirement("R5213-4-1")

@@ -8,7 +8,7 @@ with the time, then carries out what `effects()` returns, in order, and calls `h
         match effect:
             case Send(octets, _, source, destination): ...
             case Install(ticket, before, after): ...  # switch and journal, then installed(ticket, now, utc) or refused
-            case Journal(record): ...
+            case Journal(change): ...
 
-What must survive a restart is in `Install.after` and `Journal.record` (see `record`), and goes back by `restore`.
+What must survive a restart is in `Install.change` and `Journal.change` (see `record`), and goes back by `restore`.
 """

@@ -4,7 +4,7 @@ The layer below `anchor_registration`: it knows sessions, tickets and peers, and
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -16,9 +16,10 @@ from p4pmip.mobility.config import LmaConfig
 from p4pmip.mobility.dialects import Kind
 from p4pmip.mobility.effects import Install
 from p4pmip.mobility.endpoint import Endpoint
-from p4pmip.mobility.engine import Engine
+from p4pmip.mobility.entity import Entity
 from p4pmip.mobility.ordering import Disorder
 from p4pmip.mobility.peer import PeerState
+from p4pmip.mobility.record import Record
 from p4pmip.mobility.registrar import Refusal, Registrar
 from p4pmip.mobility.request import Request
 from p4pmip.mobility.session import Session
@@ -31,7 +32,7 @@ from p4pmip.wire.numbers import (
 from p4pmip.wire.options import Timestamp
 
 
-class AnchorCache(Engine):
+class AnchorCache(Entity[Entry]):
     """Sessions, their changes and their end."""
 
     def __init__(self, config: LmaConfig, random: Random | None = None) -> None:
@@ -39,8 +40,6 @@ class AnchorCache(Engine):
         self.config = config
         self.cache = BindingCache()
         self._registrar = Registrar(config, self.cache, self.keys, self.random)
-        self._open: dict[int, Entry] = {}
-        """Entries by their open ticket."""
         self._stamps: dict[bytes, int] = {}
         """Last accepted timestamps of mobile nodes whose session is gone, while the window lasts."""
         self._old_stamps: deque[tuple[float, bytes, int]] = deque()
@@ -178,6 +177,13 @@ class AnchorCache(Engine):
     def _remember_stamp(self, mn: bytes, timestamp: int, until: float) -> None:
         self._stamps[mn] = max(timestamp, self._stamps.get(mn, 0))
         self._old_stamps.append((until, mn, timestamp))
+
+    def _restore_rest(self, records: Sequence[Record], now: float, utc: float) -> None:
+        super()._restore_rest(records, now, utc)
+        for record in records:
+            if record.kind == "stamp":
+                until = now + min(record.payload["until"] - utc, self.config.timestamp_validity_window)
+                self._remember_stamp(bytes.fromhex(record.key), record.payload["timestamp"], until)
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
         peer = self.peers.get(session.path.peer.address)

@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 
 from p4pmip.mobility.binding import Binding
 from p4pmip.mobility.endpoint import Endpoint
-from p4pmip.mobility.record import Record
+from p4pmip.mobility.record import Change, session_change
 from p4pmip.mobility.session import Session
 from p4pmip.wire.message import Message
 
@@ -24,9 +24,9 @@ class Send:
 class Install:
     """Bring the switch and the journal from one state of a session to the next, then answer the ticket.
 
-    The switch gets what differs between `old` and `new` (nothing, on most refreshes); the journal gets `after` under
-    its session id, or loses the row of `before` when `after` is None. Answer `installed` when both have it, `refused`
-    when the switch or the journal will not. An engine never has two open tickets for one session.
+    The switch gets what differs between `old` and `new` (nothing, on most refreshes); the journal gets `change`.
+    Answer `installed` when both have it, `refused` when the switch or the journal will not. An engine never has two
+    open tickets for one session.
     """
 
     ticket: int
@@ -44,6 +44,16 @@ class Install:
         return None if self.after is None else self.after.binding
 
     @property
+    def change(self) -> Change:
+        """What the journal is asked for."""
+        return session_change(self.session_id, self.after)
+
+    @property
+    def undo(self) -> Change:
+        """What takes that back."""
+        return session_change(self.session_id, self.before)
+
+    @property
     def session_id(self) -> int:
         """The session it is about."""
         session = self.after or self.before
@@ -55,7 +65,7 @@ class Install:
 class Journal:
     """Write a row that is not a session; nothing waits for it, but it precedes the rows of later effects."""
 
-    record: Record
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)

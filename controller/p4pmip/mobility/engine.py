@@ -6,7 +6,7 @@ is injected. The same inputs in the same order give the same effects.
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
 from ipaddress import IPv6Address, ip_address
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, get_args
@@ -17,7 +17,7 @@ from p4pmip.mobility.effects import Alarm, Effect, Journal, ParameterProblem, Re
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.keys import KeyAllocator, KeyRing
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Kind, Record
+from p4pmip.mobility.record import Forget, Record
 from p4pmip.mobility.timers import Timers
 from p4pmip.wire.authenticator import authentication_of, sign, verify
 from p4pmip.wire.error import WireError
@@ -58,7 +58,7 @@ class Engine(ABC):
         self._session_ids: deque[int] = deque()
         self._next_session_id = config.session_first
         self._wall = 0.0
-        self._expiring: deque[tuple[float, Record]] = deque()
+        self._expiring: deque[tuple[float, Forget]] = deque()
 
     def effects(self) -> list[Effect]:
         """What has been queued since the last call, in order."""
@@ -233,17 +233,15 @@ class Engine(ABC):
         if number < self._next_session_id:
             self._session_ids.append(number)
 
-    def _expire(self, kind: Kind, key: str, payload: dict[str, object], until: float) -> None:
+    def _expire(self, kind: str, key: str, payload: dict[str, object], until: float) -> None:
         """Journal a row and delete it when its time has passed."""
         self.emit(Journal(Record(kind, key, {**payload, "until": until + self._wall})))
-        self._expiring.append((until, Record(kind, key, None)))
+        self._expiring.append((until, Forget(kind, key)))
 
-    def _restore_rest(self, records: Iterable[Record], now: float, utc: float) -> None:
+    def _restore_rest(self, records: Sequence[Record], now: float, utc: float) -> None:
         """Take over the rows that are no sessions: keys in quarantine and the counters of peers."""
         resting: list[tuple[float, int]] = []
         for record in records:
-            if record.payload is None:
-                continue
             if record.kind == "key":
                 until = now + min(record.payload["until"] - utc, self.common.key_quarantine)
                 resting.append((until, int(record.key)))
@@ -251,7 +249,7 @@ class Engine(ABC):
                 peer.counter = record.payload["counter"]
         for until, key in sorted(resting):
             self.keys.allocator.rest(key, until)
-            self._expiring.append((until, Record("key", str(key), None)))
+            self._expiring.append((until, Forget("key", str(key))))
 
     def _enter(self, now: float, utc: float) -> None:
         """What every entry point begins with: rows whose time has passed go, and how wall time stands to `now`."""

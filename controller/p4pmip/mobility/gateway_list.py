@@ -7,13 +7,13 @@ from p4pmip.mobility import heartbeat
 from p4pmip.mobility.binding import Binding, IPAddress, Phase
 from p4pmip.mobility.config import MagConfig
 from p4pmip.mobility.effects import Advertise, Install, Withdraw
-from p4pmip.mobility.engine import Engine
+from p4pmip.mobility.entity import Entity
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import Session
 from p4pmip.mobility.update_list import ListEntry, State
 
 
-class GatewayList(Engine):
+class GatewayList(Entity[ListEntry]):
     """Entries, one open ticket each, and what follows when it is answered."""
 
     def __init__(self, config: MagConfig, random: Random | None = None) -> None:
@@ -23,7 +23,6 @@ class GatewayList(Engine):
         """By MN-Identifier and link-layer address."""
         self._by_mn: dict[bytes, list[ListEntry]] = {}
         self._by_session: dict[int, ListEntry] = {}
-        self._open: dict[int, ListEntry] = {}
         self._sequence = self.random.getrandbits(16)
         self._stamp = 0
         self._without: dict[tuple[bytes, IPAddress], float] = {}

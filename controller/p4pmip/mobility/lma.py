@@ -6,23 +6,19 @@ its binding cache entry; the registrar proposes the session it leads to. The pro
 that was taken for it and answers 130, so that an existing session stays as it was.
 """
 
-from collections.abc import Iterable
-
-from p4pmip.mobility import heartbeat, revocation
+from p4pmip.mobility import revocation
 from p4pmip.mobility.anchor_registration import AnchorRegistration, Parked
 from p4pmip.mobility.binding import IPAddress, Phase, Role
 from p4pmip.mobility.cache import Entry, Match
 from p4pmip.mobility.dialects import Kind
 from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Record, from_record
 from p4pmip.mobility.registrar import Refusal
+from p4pmip.mobility.timers import Timed
 from p4pmip.wire.message import (
-    BindingError,
-    BindingRevocationAcknowledgement,
     BindingRevocationIndication,
     BindingUpdate,
-    Heartbeat,
+    Message,
 )
 from p4pmip.wire.mobility_header import Decoded
 from p4pmip.wire.numbers import (
@@ -47,51 +43,34 @@ class LocalMobilityAnchor(AnchorRegistration):
         random: The source of keys and link-local addresses; default: the system's.
     """
 
-    # --- the world's inputs -------------------------------------------------------------------------------------------
+    role = Role.LMA
 
-    def receive(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float, utc: float) -> None:
-        """Process a Mobility Header that arrived; never raises on what it holds."""
-        self._enter(now, utc)
-        opened = self.open(octets, source, destination)
-        if opened is None:
-            return
-        message, decoded, peer = opened
-        match message:
-            case BindingUpdate() if int(message.flags) & _P:
-                self._binding_update(message, decoded, peer, source, destination, now, utc)
-            case Heartbeat():
-                heartbeat.receive(self, message, decoded, peer, source, destination, now)
-            case BindingRevocationIndication():
-                self._revoked_by_mag(message, decoded, peer, source, destination)
-            case BindingRevocationAcknowledgement():
-                revocation.acknowledged(self, message, decoded, peer, source, destination, now)
-            case BindingError():
-                self.unrecognized(message, decoded, peer, source, destination, now)
-            case _:
-                self.received(message, source, destination, "ignored_not_for_an_lma")
+    def _registration(
+        self,
+        message: Message,
+        decoded: Decoded,
+        peer: PeerState | None,
+        source: Endpoint,
+        destination: Endpoint,
+        now: float,
+        utc: float,
+    ) -> bool:
+        if not isinstance(message, BindingUpdate) or not int(message.flags) & _P:
+            return False
+        self._binding_update(message, decoded, peer, source, destination, now, utc)
+        return True
 
-    def handle_timer(self, now: float, utc: float) -> None:
-        """Do what has come due."""
-        self._enter(now, utc)
-        for timed in self.timers.due(now):
-            match timed:
-                case Entry():
-                    self._end_of(timed)
-                case Parked():
-                    del self._parked[timed.request.mn]
-                    self._place(timed.request, Match(), now, utc)
-                case PeerState():
-                    heartbeat.beat(self, timed, now)
-                case revocation.Revocation():
-                    revocation.again(self, timed, now)
+    def _due(self, timed: Timed, now: float, utc: float) -> None:
+        match timed:
+            case Entry():
+                self._end_of(timed)
+            case Parked():
+                del self._parked[timed.request.mn]
+                self._place(timed.request, Match(), now, utc)
 
-    def installed(self, ticket: int, now: float, utc: float) -> None:
-        """The switch and the journal hold what `Install` asked for."""
-        self._enter(now, utc)
-        entry = self._open.pop(ticket, None)
-        if entry is None:
-            self.counters["unknown_ticket"] += 1
-            return
+    # --- the end of a ticket ------------------------------------------------------------------------------------------
+
+    def _installed(self, entry: Entry, now: float, utc: float) -> None:
         assert entry.pending is not None
         pending, before = entry.pending, entry.session
         entry.pending = None
@@ -110,21 +89,13 @@ class LocalMobilityAnchor(AnchorRegistration):
                 self.delete(entry)
         self._resume(entry, now, utc)
 
-    def refused(self, ticket: int, reason: str, now: float, utc: float) -> None:
-        """The switch or the journal would not: what was stays, and the PBU is answered with 130."""
-        self._enter(now, utc)
-        entry = self._open.pop(ticket, None)
-        if entry is None:
-            self.counters["unknown_ticket"] += 1
-            return
+    def _refused(self, entry: Entry, now: float, utc: float) -> None:
+        """What was stays, and the PBU is answered with 130."""
         assert entry.pending is not None
         pending, before = entry.pending, entry.session
-        self.counters["install_refused"] += 1
-        self.alarm("install_refused", reason, entry.known.session_id)
         if pending.proposal is None or pending.proposal.phase is Phase.HELD:
             # Nobody can refuse an end: the session goes, and what the switch still holds is for a reconcile to find.
-            self._open[ticket] = entry
-            self.installed(ticket, now, utc)
+            self._installed(entry, now, utc)
             return
         entry.pending = None
         self._give_back(pending.proposal, before, now)
@@ -137,25 +108,8 @@ class LocalMobilityAnchor(AnchorRegistration):
             self.delete(entry)
         self._resume(entry, now, utc)
 
-    def restore(self, records: Iterable[Record], now: float, utc: float) -> None:
-        """Take over what the journal holds, before anything else is asked of the engine.
-
-        Nothing is installed: the switch is to be reconciled with `bindings`. Lifetimes go on by wall clock.
-
-        Raises:
-            KeyError, ValueError, TypeError: a row was not written by this package.
-        """
-        self._enter(now, utc)
-        records = list(records)
-        self._restore_rest(records, now, utc)
-        for record in records:
-            if record.payload is not None and record.kind == "session":
-                session = from_record(record.payload)
-                if session.role is Role.LMA:
-                    self._restore(session, now, utc)
-            elif record.payload is not None and record.kind == "stamp":
-                until = now + min(record.payload["until"] - utc, self.config.timestamp_validity_window)
-                self._remember_stamp(bytes.fromhex(record.key), record.payload["timestamp"], until)
+    def _session_id(self, entry: Entry) -> int:
+        return entry.known.session_id
 
     def _after(self, entry: Entry, now: float, utc: float) -> None:
         """What follows a change: a MAG that was left is told, a PBU that waited for this goes on."""
@@ -210,21 +164,15 @@ class LocalMobilityAnchor(AnchorRegistration):
             case _:
                 pass
 
-    def _revoked_by_mag(
+    def _revoked(
         self,
         message: BindingRevocationIndication,
-        decoded: Decoded,
-        peer: PeerState | None,
+        peer: PeerState,
         source: Endpoint,
         destination: Endpoint,
+        now: float,  # noqa: ARG002
     ) -> None:
         """RFC 5846 §8.2: a MAG can only end everything it has here, and only if it may."""
-        if peer is None:
-            self.received(message, source, destination, "ignored_unknown_peer")
-            return
-        if not self.authentic(decoded, peer, source.address):
-            self.received(message, source, destination, "ignored_not_authentic")
-            return
         entries = [entry for entry in self.cache if entry.peer is peer]
         if not message.flags & RevocationFlag.G or message.trigger != RevocationTrigger.PER_PEER_POLICY:
             status = RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED

@@ -15,16 +15,14 @@ from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.gateway_answers import GatewayAnswers
 from p4pmip.mobility.gateway_list import counts
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Record, from_record
 from p4pmip.mobility.session import Session, pack
+from p4pmip.mobility.timers import Timed
 from p4pmip.mobility.update_list import ListEntry, State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import (
     BindingAcknowledgement,
-    BindingError,
-    BindingRevocationAcknowledgement,
     BindingRevocationIndication,
-    Heartbeat,
+    Message,
 )
 from p4pmip.wire.mobility_header import Decoded
 from p4pmip.wire.numbers import (
@@ -52,6 +50,8 @@ class MobileAccessGateway(GatewayAnswers):
         config: What it serves, and how.
         random: The source of keys and jitter; default: the system's.
     """
+
+    role = Role.MAG
 
     # --- the world's inputs -------------------------------------------------------------------------------------------
 
@@ -121,57 +121,26 @@ class MobileAccessGateway(GatewayAnswers):
                 elif entry.state is not State.LEAVING:
                     self._leave(entry, now, utc)
 
-    def receive(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float, utc: float) -> None:
-        """Process a Mobility Header that arrived; never raises on what it holds."""
-        self._enter(now, utc)
-        opened = self.open(octets, source, destination)
-        if opened is None:
-            return
-        message, decoded, peer = opened
-        match message:
-            case BindingAcknowledgement() if int(message.flags) & _P:
-                self._acknowledgement(message, decoded, peer, source, destination, now, utc)
-            case Heartbeat():
-                heartbeat.receive(self, message, decoded, peer, source, destination, now)
-            case BindingRevocationIndication():
-                self._revoked_by_lma(message, decoded, peer, source, destination, now)
-            case BindingRevocationAcknowledgement():
-                revocation.acknowledged(self, message, decoded, peer, source, destination, now)
-            case BindingError():
-                self.unrecognized(message, decoded, peer, source, destination, now)
-            case _:
-                self.received(message, source, destination, "ignored_not_for_a_mag")
+    def _registration(
+        self,
+        message: Message,
+        decoded: Decoded,
+        peer: PeerState | None,
+        source: Endpoint,
+        destination: Endpoint,
+        now: float,
+        utc: float,
+    ) -> bool:
+        if not isinstance(message, BindingAcknowledgement) or not int(message.flags) & _P:
+            return False
+        self._acknowledgement(message, decoded, peer, source, destination, now, utc)
+        return True
 
-    def handle_timer(self, now: float, utc: float) -> None:
-        """Do what has come due."""
-        self._enter(now, utc)
-        for timed in self.timers.due(now):
-            match timed:
-                case ListEntry():
-                    self._due(timed, now, utc)
-                case PeerState():
-                    heartbeat.beat(self, timed, now)
-                case revocation.Revocation():
-                    revocation.again(self, timed, now)
-
-    def installed(self, ticket: int, now: float, utc: float) -> None:
-        """The switch and the journal hold what `Install` asked for."""
-        self._enter(now, utc)
-        entry = self._open.pop(ticket, None)
-        if entry is None:
-            self.counters["unknown_ticket"] += 1
-            return
+    def _installed(self, entry: ListEntry, now: float, utc: float) -> None:  # noqa: ARG002
         self._settled(entry, now)
 
-    def refused(self, ticket: int, reason: str, now: float, utc: float) -> None:
-        """The switch or the journal would not: a binding that was granted is given up (de-registered)."""
-        self._enter(now, utc)
-        entry = self._open.pop(ticket, None)
-        if entry is None:
-            self.counters["unknown_ticket"] += 1
-            return
-        self.counters["install_refused"] += 1
-        self.alarm("install_refused", reason, entry.session_id)
+    def _refused(self, entry: ListEntry, now: float, utc: float) -> None:
+        """A binding that was granted is given up (de-registered)."""
         asked = entry.asked
         if asked is None:
             self._settled(entry, now)  # nobody can refuse an end: a reconcile finds what is left
@@ -183,23 +152,8 @@ class MobileAccessGateway(GatewayAnswers):
             self._leave(entry, now, utc)
         self._proceed(entry, now)
 
-    def restore(self, records: Iterable[Record], now: float, utc: float) -> None:
-        """Take over what the journal holds, before anything else is asked of the engine.
-
-        The switch is to be reconciled with `bindings`; mobile nodes are served again at once. A binding that was
-        proposed but not granted is taken out.
-
-        Raises:
-            KeyError, ValueError, TypeError: a row was not written by this package.
-        """
-        self._enter(now, utc)
-        records = list(records)
-        self._restore_rest(records, now, utc)
-        for record in records:
-            if record.payload is not None and record.kind == "session":
-                session = from_record(record.payload)
-                if session.role is Role.MAG:
-                    self._restore(session, now, utc)
+    def _session_id(self, entry: ListEntry) -> int:
+        return entry.session_id
 
     def _attach_again(self, entry: ListEntry, access: AccessLink, now: float, utc: float) -> int:
         moved = entry.access != access
@@ -216,6 +170,7 @@ class MobileAccessGateway(GatewayAnswers):
         return entry.session_id
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
+        """Mobile nodes are served again at once; a binding that was proposed but not granted is taken out."""
         profile = self.config.directory.lookup(session.mn)
         peer = self.peers.get(session.path.peer.address)
         if profile is None or peer is None or session.access is None or session.tunnel is None:
@@ -244,7 +199,9 @@ class MobileAccessGateway(GatewayAnswers):
         self.timers.arm(entry, now + max(0.0, left - lifetime * (1 - self.config.refresh_fraction)))
         self._advertise(entry, now)
 
-    def _due(self, entry: ListEntry, now: float, utc: float) -> None:
+    def _due(self, timed: Timed, now: float, utc: float) -> None:
+        assert isinstance(timed, ListEntry)
+        entry = timed
         outstanding = entry.outstanding
         if outstanding is None:
             self._refresh(entry, now, utc)
@@ -296,22 +253,15 @@ class MobileAccessGateway(GatewayAnswers):
         else:
             self.alarm("revocation_refused", f"LMA {done.peer.config.address}: status {status}")
 
-    def _revoked_by_lma(
+    def _revoked(
         self,
         message: BindingRevocationIndication,
-        decoded: Decoded,
-        peer: PeerState | None,
+        peer: PeerState,
         source: Endpoint,
         destination: Endpoint,
         now: float,
     ) -> None:
-        """RFC 5846 §9.2: the LMA has ended one session, or all."""
-        if peer is None:
-            self.received(message, source, destination, "ignored_unknown_peer")
-            return
-        if not self.authentic(decoded, peer, source.address):
-            self.received(message, source, destination, "ignored_not_authentic")
-            return
+        """RFC 5846 §9.1: the LMA has ended one session, or all."""
         if not message.flags & RevocationFlag.P:
             self.received(message, source, destination, "ignored_not_proxy")
             return

@@ -12,34 +12,45 @@ stamp    the MN-Identifier, hex  {"timestamp": ..., "until": ...}: last accepted
 peer     its address             {"counter": ...}: the last restart counter that it sent (RFC 5847)
 ======== ======================= ==================================================================================
 
-A payload of None deletes the row.
+What is to be there no longer is a `Forget`. The journal keeps rows of other owners beside these (`store.journal`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Network, ip_address
-from typing import Any, Literal
+from typing import Any
 
 from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase, Role, Tunnel
 from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.session import Session, pack, unpack
 
-Kind = Literal["session", "key", "stamp", "peer"]
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of the journal."""
+    """One row of the journal: `payload` under (`kind`, `key`), whose latest version counts."""
 
-    kind: Kind
+    kind: str
     key: str
-    payload: Mapping[str, Any] | None
-    """JSON-able; None deletes the row."""
+    payload: dict[str, Any]
+    """JSON-able; what comes back is equal to it."""
 
 
-def session_record(session: Session) -> Record:
-    """The row of a session."""
-    return Record("session", str(session.session_id), to_record(session))
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """A row that is to be there no longer; one that never was is no fault."""
+
+    kind: str
+    key: str
+
+
+Change = Record | Forget
+
+
+def session_change(session_id: int, session: Session | None) -> Change:
+    """The row of a session, or (None) that there is none any more."""
+    if session is None:
+        return Forget("session", str(session_id))
+    return Record("session", str(session_id), to_record(session))
 
 
 def to_record(session: Session) -> dict[str, Any]:

@@ -133,6 +133,24 @@ def acknowledged(
         engine.finish_revocation(revocation, message.status, now)
 
 
+def known(
+    engine: Engine,
+    message: BindingRevocationIndication,
+    decoded: Decoded,
+    peer: PeerState | None,
+    source: Endpoint,
+    destination: Endpoint,
+) -> PeerState | None:
+    """The peer that an indication comes from, if it is one of ours and its message authentic."""
+    if peer is None:
+        engine.received(message, source, destination, "ignored_unknown_peer")
+    elif not engine.authentic(decoded, peer, source.address):
+        engine.received(message, source, destination, "ignored_not_authentic")
+    else:
+        return peer
+    return None
+
+
 def answer(
     engine: Engine,
     message: BindingRevocationIndication,

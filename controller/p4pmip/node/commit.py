@@ -9,14 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from p4pmip.mobility.record import Record as Row
+from p4pmip.mobility.record import Change
 from p4pmip.store.error import JournalError
-from p4pmip.store.journal import Change, Forget, Journal, Record
-
-
-def change(row: Row) -> Change:
-    """A row of `mobility` as the journal takes it."""
-    return Forget(row.kind, row.key) if row.payload is None else Record(row.kind, row.key, dict(row.payload))
+from p4pmip.store.journal import Journal
 
 
 class GroupCommit:

@@ -15,8 +15,8 @@ from p4pmip.forwarding.context import (
     TunnelSettings,
 )
 from p4pmip.mobility.binding import Binding, Gre, IPAddress
+from p4pmip.mobility.record import Record
 from p4pmip.node.config import Config, NodeSettings, Port
-from p4pmip.store.journal import Record
 from p4pmip.wire.ethernet import mac as mac_octets
 
 ID_KIND = "id"

@@ -8,13 +8,12 @@ from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.base import base_entries
 from p4pmip.forwarding.session import entries
 from p4pmip.mobility.binding import Binding
-from p4pmip.mobility.record import from_record
+from p4pmip.mobility.record import Record, from_record
 from p4pmip.node.config import Config, load
 from p4pmip.node.context import context_of, journalled_ids
 from p4pmip.node.neighbours import journalled_neighbours
 from p4pmip.p4runtime.desired import Desired
 from p4pmip.p4runtime.target import parse_target
-from p4pmip.store.journal import Record
 from p4pmip.store.sqlite import SqliteJournal
 from p4pmip.wire.describe import text
 

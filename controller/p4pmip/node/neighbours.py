@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 from p4pmip.forwarding.context import Context, Neighbour
 from p4pmip.mobility.binding import IPAddress
-from p4pmip.store.journal import Change, Forget, Record
+from p4pmip.mobility.record import Change, Forget, Record
 
 NEIGHBOUR_KIND = "neighbour"
 

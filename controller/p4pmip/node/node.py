@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import get_args
 
 from p4pmip.access import effects as access
 from p4pmip.access.served import ROUTER_LINK_LOCAL, AccessSettings, Service
@@ -23,10 +22,9 @@ from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.lma import LocalMobilityAnchor
 from p4pmip.mobility.mag import MobileAccessGateway
 from p4pmip.mobility.reconfigure import reconfigure
-from p4pmip.mobility.record import Kind, session_record
-from p4pmip.mobility.record import Record as Row
+from p4pmip.mobility.record import Change
 from p4pmip.mobility.session import Session
-from p4pmip.node.commit import GroupCommit, change
+from p4pmip.node.commit import GroupCommit
 from p4pmip.node.config import SIGNALLING_PORT, Config
 from p4pmip.node.engines import lma_config, mag_config, signalling_endpoint
 from p4pmip.node.identity import identities
@@ -39,7 +37,7 @@ from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
 from p4pmip.p4runtime.writer import WriteRefused
 from p4pmip.store.error import JournalError
-from p4pmip.store.journal import Change, Journal
+from p4pmip.store.journal import Journal
 from p4pmip.wire.numbers import HandoffIndicator, MhType
 
 Engine = LocalMobilityAnchor | MobileAccessGateway
@@ -98,7 +96,7 @@ class Node:
         self.identities = identities(config, self.settings)
         self.journal = GroupCommit(journal)
         records = list(journal.load())
-        self._rows = [Row(row.kind, row.key, row.payload) for row in records if row.kind in get_args(Kind)]  # type: ignore[arg-type]
+        self._rows = records
         counter = journal.restart_counter
         lma, mag = lma_config(config, name, counter), mag_config(config, name, counter)
         self.lma = None if lma is None else LocalMobilityAnchor(lma)
@@ -343,7 +341,7 @@ class Node:
                 self._installs.add(task)
                 task.add_done_callback(self._installs.discard)
             case mobility.Journal():
-                self._remember(change(effect.record))
+                self._remember(effect.change)
             case mobility.Advertise():
                 self._advertise(effect)
             case mobility.Withdraw():
@@ -364,9 +362,8 @@ class Node:
         """Switch and journal side by side; the engine is told what came of both."""
         started = self._clock()[0]
         before, after = effect.before, effect.after
-        row = Row("session", str(effect.session_id), None) if after is None else session_record(after)
         final = gives_up(before, after)
-        written = self.journal.submit([change(row)], owed=final)
+        written = self.journal.submit([effect.change], owed=final)
         applied = self.switch.end(effect.old, effect.new) if final else self.switch.apply(effect.old, effect.new)
         outcome = await asyncio.gather(applied, written, return_exceptions=True)
         failures = [one for one in outcome if isinstance(one, BaseException)]
@@ -388,9 +385,7 @@ class Node:
         if switch is None:
             await asyncio.gather(self.switch.apply(effect.new, effect.old), return_exceptions=True)
         if row is None:
-            before = effect.before
-            old = Row("session", str(effect.session_id), None) if before is None else session_record(before)
-            await asyncio.gather(self.journal.submit([change(old)], owed=True), return_exceptions=True)
+            await asyncio.gather(self.journal.submit([effect.undo], owed=True), return_exceptions=True)
 
     def _reason(self, failure: BaseException) -> str:
         if isinstance(failure, WriteRefused | JournalError):

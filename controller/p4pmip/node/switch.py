@@ -13,6 +13,7 @@ from p4pmip.forwarding.ledger import Delta, Ledger
 from p4pmip.forwarding.ordering import order
 from p4pmip.forwarding.session import entries
 from p4pmip.mobility.binding import Binding, IPAddress, Phase, Role
+from p4pmip.mobility.record import Change, Record
 from p4pmip.mobility.session import Session as MobilitySession
 from p4pmip.node.config import Config
 from p4pmip.node.context import context_of, journalled_ids, new_ids, next_hops, tunnel_overhead
@@ -22,7 +23,6 @@ from p4pmip.p4runtime.reconcile import Plan
 from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.target import Target
 from p4pmip.p4runtime.writer import Phases, WriteRefused
-from p4pmip.store.journal import Change, Record
 
 DRAIN = 1.0
 """Seconds for which packets that left the old MAG before a handover are still taken."""

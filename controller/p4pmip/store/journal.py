@@ -1,30 +1,9 @@
 """What a node asks of its journal, whatever keeps it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One thing to be remembered: `payload` under (`kind`, `key`), whose latest version counts."""
-
-    kind: str
-    """What it is, in its owner's words: "lma_binding", "tunnel_id"."""
-    key: str
-    payload: dict[str, Any]
-    """JSON-able; what comes back is equal to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """A record that is to be there no longer; one that never was is no fault."""
-
-    kind: str
-    key: str
-
-
-Change = Record | Forget
+from p4pmip.mobility.record import Change, Record
 
 
 class Journal(Protocol):

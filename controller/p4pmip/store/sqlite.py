@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from p4pmip.mobility.record import Change, Forget, Record
 from p4pmip.store.error import JournalError, JournalReason
-from p4pmip.store.journal import Change, Forget, Record
 
 _APPLICATION_ID = 0x50344D50
 _VERSION = 1
