@@ -8,7 +8,7 @@ from tests.node.world import document, running, until
 
 from p4pmip.mobility.binding import Phase
 from p4pmip.mobility.effects import Send
-from p4pmip.node.node import Answered
+from p4pmip.node.install import Answered
 from p4pmip.node.service import Service
 from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
 from p4pmip.wire.numbers import HandoffIndicator, Status
@@ -37,7 +37,7 @@ async def test_a_full_disk_is_status_130_and_an_alarm(tmp_path: Path) -> None:
                 while not isinstance((event := await listener.queue.get()).what, Answered):
                     pass
                 refused = event.what.refused == "disk_full"
-        assert lma.counters["refused_disk_full"] == 1
+        assert lma.installer.counters["refused_disk_full"] == 1
         assert lma.lma is not None
         assert lma.lma.counters["alarm_install_refused"] == 1
         with service.events["lma"].listen(after=0) as listener:

@@ -7,11 +7,13 @@ meanwhile. The order of changes is the order in which they were asked for.
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from p4pmip.mobility.record import Change
 from p4pmip.store.error import JournalError
 from p4pmip.store.journal import Journal
+
+_Asked = tuple[Sequence[Change], bool, asyncio.Future[None]]
 
 
 class GroupCommit:
@@ -20,8 +22,9 @@ class GroupCommit:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._thread = ThreadPoolExecutor(1, "journal")
-        self._waiting: list[tuple[Sequence[Change], bool, asyncio.Future[None]]] = []
-        self._running: asyncio.Task[None] | None = None
+        self._waiting: list[_Asked] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._owed: dict[tuple[str, str], Change] = {}
         """Refused changes that are true nevertheless: they go first in the next commit."""
         self.counters: Counter[str] = Counter()
@@ -35,40 +38,43 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append((changes, owed, future))
-        if self._running is None:
-            self._running = loop.create_task(self._run())
+        if self._idle.is_set():
+            # Not at once: what else is ready now shares the commit.
+            self._idle.clear()
+            loop.call_soon(self._begin)
         return future
 
-    async def _run(self) -> None:
+    def _begin(self) -> None:
+        if not self._waiting:
+            self._idle.set()
+            return
+        group, self._waiting = self._waiting, []
+        changes = [*self._owed.values(), *(one for some, _, _ in group for one in some)]
         loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                group, self._waiting = self._waiting, []
-                later = [one for some, _, _ in group for one in some]
-                changes = [*self._owed.values(), *later]
-                error: JournalError | None = None
-                try:
-                    await loop.run_in_executor(self._thread, self._journal.commit, changes)
-                    self._owed.clear()
-                    self.counters["commits"] += 1
-                    self.counters["changes"] += len(changes)
-                except JournalError as refused:
-                    error = refused
-                    self.counters["refused"] += 1
-                    self._owed.update({(one.kind, one.key): one for some, owed, _ in group if owed for one in some})
-                for _, _, future in group:
-                    if future.done():
-                        continue
-                    if error is None:
-                        future.set_result(None)
-                    else:
-                        future.set_exception(error)
-        finally:
-            self._running = None
+        self._thread.submit(self._journal.commit, changes).add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._ended, group, len(changes), done)
+        )
+
+    def _ended(self, group: list[_Asked], changes: int, done: "Future[None]") -> None:
+        error = done.exception()
+        if error is None:
+            self._owed.clear()
+            self.counters["commits"] += 1
+            self.counters["changes"] += changes
+        elif isinstance(error, JournalError):
+            self.counters["refused"] += 1
+            self._owed.update({(one.kind, one.key): one for some, owed, _ in group if owed for one in some})
+        self._begin()
+        for _, _, future in group:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
 
     async def close(self) -> None:
         """Finish what was asked for and let go of the journal."""
-        while self._running is not None:
-            await self._running
+        await self._idle.wait()
         self._thread.shutdown()
         self._journal.close()

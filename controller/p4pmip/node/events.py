@@ -8,15 +8,15 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from p4pmip.access import effects as access
 from p4pmip.mobility import effects as mobility
 from p4pmip.mobility.session import Session
 from p4pmip.node.bindings import binding_json
 from p4pmip.node.config import Config
-from p4pmip.node.node import Answered, SwitchChanged
+from p4pmip.node.install import Answered
+from p4pmip.node.switch import SwitchChanged
 from p4pmip.wire.describe import message_json, text
 from p4pmip.wire.error import WireError
 from p4pmip.wire.message import Message
@@ -30,8 +30,7 @@ BACKLOG = 4096
 """Events that a slow listener may be behind; then it misses some, and is told how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened."""
 
     number: int

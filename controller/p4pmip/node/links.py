@@ -19,6 +19,7 @@ from p4pmip.forwarding.program import CPU_PORT
 from p4pmip.mobility.binding import Binding, IPAddress
 from p4pmip.node.config import Config, NodeSettings, Port
 from p4pmip.node.context import link_id, own_mac
+from p4pmip.node.timer import Timer
 from p4pmip.p4runtime.packetio import PacketIn
 from p4pmip.p4runtime.session import Session
 from p4pmip.p4runtime.status import TargetError
@@ -67,7 +68,7 @@ class Links:
         self._transport = next((link_id(port) for port in node.ports if port.role == "transport"), None)
         self.signalling: Callable[[bytes], None] = self._unexpected
         """Takes the frames that the switch hands up as signalling; only a node with in-band signalling expects any."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self._timed)
         self._outgoing: asyncio.Queue[tuple[bytes, dict[str, int]]] = asyncio.Queue(4096)
 
     async def run(self, session: Session) -> None:
@@ -138,20 +139,15 @@ class Links:
 
     def close(self) -> None:
         """No more timers."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.close()
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = [timer for timer in (self.access.next_timer(), self.router.next_timer()) if timer is not None]
-        if due:
-            self._timer = asyncio.get_running_loop().call_at(min(due), self._timed)
+        self._timer.arm(self.access.next_timer())
+        self._timer.arm(self.router.next_timer())
 
     def _timed(self) -> None:
         now = self._now()

@@ -5,12 +5,12 @@ stands in this module: it carries effects.
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from p4pmip.access import effects as access
 from p4pmip.access.served import ROUTER_LINK_LOCAL, AccessSettings, Service
@@ -29,14 +29,14 @@ from p4pmip.node.config import SIGNALLING_PORT, Config
 from p4pmip.node.engines import lma_config, mag_config, signalling_endpoint
 from p4pmip.node.identity import identities
 from p4pmip.node.inband import InBandTransport
+from p4pmip.node.install import Answered, Installer
 from p4pmip.node.links import Links
 from p4pmip.node.log import NodeLogger
-from p4pmip.node.switch import SwitchControl, gives_up
+from p4pmip.node.switch import SwitchChanged, SwitchControl
+from p4pmip.node.timer import Timer
 from p4pmip.node.transport import MobilityHeaderTransport, Transport, UdpTransport
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
-from p4pmip.p4runtime.writer import WriteRefused
-from p4pmip.store.error import JournalError
 from p4pmip.store.journal import Journal
 from p4pmip.wire.numbers import HandoffIndicator, MhType
 
@@ -52,29 +52,12 @@ DRAIN_SECONDS = 5.0
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Switch and journal have what an `Install` asked for, or one of them refused: the engine has been told."""
-
-    install: mobility.Install
-    refused: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchChanged:
-    """The session with the switch is in another state."""
-
-    state: str
-    reason: str
-
-
 class Node:
     """A MAG, an LMA, or both on one switch.
 
     Attributes:
         counters: What the node itself refused or could not do, by name.
-        installs: Changes of sessions that switch and journal have answered.
-        install_seconds: How long those took together.
+        installer: Brings changes of sessions to switch and journal.
     """
 
     def __init__(
@@ -113,11 +96,9 @@ class Node:
             self.binding,
         )
         self._transport: Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.installer = Installer(self.switch, self.journal)
+        self._timer = Timer(self._timed)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.installs = 0
-        self.install_seconds = 0.0
-        self._installs: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
     # --- life -----------------------------------------------------------------------------------------
@@ -159,8 +140,7 @@ class Node:
         """Take nothing new, finish what is under way, and close; the bindings stay in journal and switch."""
         if self._transport is not None:
             self._transport.close()
-        if self._installs:
-            await asyncio.wait(self._installs, timeout=DRAIN_SECONDS)
+        await self.installer.drain(DRAIN_SECONDS)
         await self._stack.aclose()
 
     async def _open_transport(self) -> Transport:
@@ -176,8 +156,8 @@ class Node:
         return MobilityHeaderTransport(signalling.address, self._received)
 
     async def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.close()
+        self.installer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -337,9 +317,7 @@ class Node:
                 if self._transport is not None:
                     self._transport.send(effect.octets, effect.destination)
             case mobility.Install():
-                task = self._spawn(self._install(engine, effect))
-                self._installs.add(task)
-                task.add_done_callback(self._installs.discard)
+                self.installer.start(effect, functools.partial(self._answer, engine))
             case mobility.Journal():
                 self._remember(effect.change)
             case mobility.Advertise():
@@ -351,59 +329,31 @@ class Node:
                 self.counters[f"alarm_{effect.name}"] += 1
                 self._log.about(session=effect.session_id).warning("%s: %s", effect.name, effect.detail)
             case mobility.Received():
-                self._log.about(peer=effect.source.address).debug("%s", effect.outcome)
+                if self._log.isEnabledFor(logging.DEBUG):
+                    self._log.about(peer=effect.source.address).debug("%s", effect.outcome)
             case mobility.ParameterProblem():
                 # Beside a raw socket, ICMPv6 is the kernel's; what it would say is counted.
                 self.counters["parameter_problem"] += 1
                 if isinstance(self._transport, InBandTransport):
                     self._transport.parameter_problem(effect.octets, effect.pointer, effect.source)
 
-    async def _install(self, engine: Engine, effect: mobility.Install) -> None:
-        """Switch and journal side by side; the engine is told what came of both."""
-        started = self._clock()[0]
-        before, after = effect.before, effect.after
-        final = gives_up(before, after)
-        written = self.journal.submit([effect.change], owed=final)
-        applied = self.switch.end(effect.old, effect.new) if final else self.switch.apply(effect.old, effect.new)
-        outcome = await asyncio.gather(applied, written, return_exceptions=True)
-        failures = [one for one in outcome if isinstance(one, BaseException)]
-        reason = "" if not failures else self._reason(failures[0])
-        if failures and not final:
-            await self._undo(effect, *outcome)
+    def _answer(self, engine: Engine, install: mobility.Install, reason: str) -> None:
         now, utc = self._clock()
-        self.installs += 1
-        self.install_seconds += now - started
-        if failures:
-            engine.refused(effect.ticket, reason, now, utc)
+        if reason:
+            engine.refused(install.ticket, reason, now, utc)
         else:
-            engine.installed(effect.ticket, now, utc)
+            engine.installed(install.ticket, now, utc)
         self._act()
-        self._observe(self.name, Answered(effect, reason))
-
-    async def _undo(self, effect: mobility.Install, switch: BaseException | None, row: BaseException | None) -> None:
-        """One of the two refused: the other goes back to what was before."""
-        if switch is None:
-            await asyncio.gather(self.switch.apply(effect.new, effect.old), return_exceptions=True)
-        if row is None:
-            await asyncio.gather(self.journal.submit([effect.undo], owed=True), return_exceptions=True)
-
-    def _reason(self, failure: BaseException) -> str:
-        if isinstance(failure, WriteRefused | JournalError):
-            self.counters[f"refused_{failure.reason}"] += 1
-            return str(failure.reason)
-        if isinstance(failure, P4pmipError):
-            self.counters["refused_entry"] += 1
-            return str(failure)
-        raise failure
+        self._observe(self.name, Answered(install, reason))
 
     def _advertise(self, effect: mobility.Advertise) -> None:
-        realm = self.config.realms[effect.binding.realm]
+        binding = effect.binding
         now = self._clock()[0]
         service = Service(
-            effect.binding,
+            binding,
             now + effect.lifetime,
-            self.switch.link_mtu(effect.binding),
-            realm.dns,
+            self.switch.link_mtu(binding),
+            self.config.realms[binding.realm].dns,
             effect.link_local or ROUTER_LINK_LOCAL,
             effect.dhcp_server,
         )
@@ -428,12 +378,8 @@ class Node:
         return asyncio.get_running_loop().time(), time.time()
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = [timer for engine in self.engines if (timer := engine.next_timer()) is not None]
-        if due:
-            self._timer = asyncio.get_running_loop().call_at(min(due), self._timed)
+        for engine in self.engines:
+            self._timer.arm(engine.next_timer())
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

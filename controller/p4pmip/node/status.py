@@ -39,7 +39,7 @@ def health(node: Node) -> Json:
 def counters(node: Node) -> dict[str, dict[str, int]]:
     """Everything that is counted, by the part of the node that counts it."""
     parts: dict[str, Mapping[str, int]] = {
-        "node": node.counters,
+        "node": node.counters + node.installer.counters,
         "access": node.links.access.counters,
         "router": node.links.router.counters,
         "links": node.links.counters,
@@ -93,9 +93,12 @@ class Metrics(Collector):
             for address, peer in engine.peers.items():
                 alive.add_metric((name, str(address)), float(peer.alive))
         yield alive
-        taken = CounterMetricFamily("p4pmip_install_seconds", "Time from a change to its answer", labels=("node",))
-        taken.add_metric((name,), node.install_seconds)
+        taken = CounterMetricFamily(
+            "p4pmip_install_seconds", "Time from a change to its answer", labels=("node", "part")
+        )
+        for part, seconds in node.installer.seconds.items():
+            taken.add_metric((name, part), seconds)
         yield taken
         answered = CounterMetricFamily("p4pmip_installs", "Changes of sessions that were answered", labels=("node",))
-        answered.add_metric((name,), node.installs)
+        answered.add_metric((name,), node.installer.count)
         yield answered

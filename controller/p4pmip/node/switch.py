@@ -4,8 +4,10 @@ import asyncio
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.base import base_entries, punt_meters
 from p4pmip.forwarding.context import Context, Neighbour
 from p4pmip.forwarding.entry import Entry, EntryKey
@@ -30,6 +32,14 @@ DRAIN = 1.0
 IMPORTANCE = ("SIGNALLING", "ROUTER_SOLICITATION", "DHCP", "ARP", "NEIGHBOR_DISCOVERY", "TOO_BIG", "HOP_LIMIT", "ICMP")
 
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchChanged:
+    """The session with the switch is in another state."""
+
+    state: str
+    reason: str
 
 
 def _ordered(plan: Plan) -> Phases:
@@ -63,7 +73,7 @@ class SwitchControl:
         self._base = base_entries(self._context)
         self._ledger.acquire(self._base)
         self._bindings: dict[int, Binding] = {}
-        self._draining: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.counters: Counter[str] = Counter()
         self.session = Session(
             target,
@@ -90,9 +100,9 @@ class SwitchControl:
 
     async def close(self) -> None:
         """End the session; the switch keeps what it holds."""
-        for task in self._draining:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._draining, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.session.close()
 
     # --- bindings ---------------------------------------------------------------------------------------
@@ -118,41 +128,80 @@ class SwitchControl:
         self._bindings[binding.session_id] = binding
         self._ledger.acquire(self.entries(binding))
 
-    async def apply(self, old: Binding | None, new: Binding | None) -> None:
-        """Bring the switch from one state of a session to the next; returns when it holds it.
+    def apply(self, old: Binding | None, new: Binding | None) -> "asyncio.Future[None]":
+        """Bring the switch from one state of a session to the next; the future ends when it holds it.
 
         A handover leaves the entries of the old way for a while: they are deleted after `DRAIN`.
 
-        Raises:
+        The future raises:
             WriteRefused: The switch would not; it holds what it held before.
             P4pmipError: There are no entries for such a binding.
         """
-        before = () if old is None else self.entries(old)
-        after = () if new is None else self.entries(new)
-        self._journal_ids()
-        if old is not None and new is not None and _moves(old, new):
-            await self._write(self._ledger.acquire(after), after, lambda: self._back(after, before))
-            self._later(before)
-        else:
-            await self._write(self._ledger.change(before, after), after, lambda: self._ledger.change(after, before))
-        self._know(old, new)
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        moves = old is not None and new is not None and _moves(old, new)
+        try:
+            before = () if old is None else self.entries(old)
+            after = () if new is None else self.entries(new)
+            self._journal_ids()
+            delta = self._ledger.acquire(after) if moves else self._ledger.change(before, after)
+        except P4pmipError as error:
+            outcome.set_exception(error)
+            return outcome
+        inserted = {entry.key for entry in delta.insert}
+        shared = [key for entry in after if (key := entry.key) not in inserted]
 
-    async def end(self, old: Binding | None, new: Binding | None) -> None:
+        def undo() -> Delta:
+            return self._back(after, before) if moves else self._ledger.change(after, before)
+
+        def done(written: "asyncio.Future[None]") -> None:
+            if written.cancelled() or outcome.done():
+                return
+            if (error := written.exception()) is not None:
+                self._spawn(self._undo(undo(), error, outcome))
+                return
+            if moves:
+                self._spawn(self._drain(before))
+            self._know(old, new)
+            outcome.set_result(None)
+
+        self._submit(delta, shared).add_done_callback(done)
+        return outcome
+
+    def end(self, old: Binding | None, new: Binding | None) -> "asyncio.Future[None]":
         """Bring the switch to a state that gives something up, which nobody can refuse.
 
-        Raises:
+        The future raises:
             WriteRefused: The switch would not; what it holds too much is found by the next comparison.
             P4pmipError: There are no entries for such a binding.
         """
-        before = () if old is None else self.entries(old)
-        after = () if new is None else self.entries(new)
-        delta = self._ledger.change(before, after)
-        self._know(old, new)
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            await self.session.writer.apply(order(delta), lenient=True)
-        except WriteRefused:
-            self.counters["refused"] += 1
-            raise
+            before = () if old is None else self.entries(old)
+            after = () if new is None else self.entries(new)
+        except P4pmipError as error:
+            outcome.set_exception(error)
+            return outcome
+        self._know(old, new)
+
+        def done(written: "asyncio.Future[None]") -> None:
+            if written.cancelled() or outcome.done():
+                return
+            if (error := written.exception()) is not None:
+                self.counters["refused"] += 1
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
+
+        self._submit(self._ledger.change(before, after), (), lenient=True).add_done_callback(done)
+        return outcome
+
+    def _submit(self, delta: Delta, relies_on: Iterable[EntryKey], lenient: bool = False) -> "asyncio.Future[None]":
+        try:
+            return self.session.writer.submit(order(delta), relies_on=relies_on, lenient=lenient)
+        except P4pmipError as error:  # an update that the P4Info does not know: nothing was sent
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
 
     def _know(self, old: Binding | None, new: Binding | None) -> None:
         if new is not None:
@@ -165,36 +214,31 @@ class SwitchControl:
         released = self._ledger.release(after)
         return Delta(modify=self._ledger.change(before, before).modify, delete=released.delete)
 
-    async def _write(self, delta: Delta, wanted: Iterable[Entry], undo: Callable[[], Delta]) -> None:
-        inserted = {entry.key for entry in delta.insert}
-        shared = [entry.key for entry in wanted if entry.key not in inserted]
-        try:
-            await self.session.writer.apply(order(delta), relies_on=shared)
-        except WriteRefused as error:
-            self.counters["refused"] += 1
-            try:
-                await self.session.writer.apply(order(undo()), lenient=True)
-            except WriteRefused as again:
-                # The next comparison finds what is left.
-                self.counters["undo_refused"] += 1
-                _LOGGER.warning("[%s] %s", self.session.target.label, again)
-            raise error
+    async def _undo(self, delta: Delta, error: BaseException, outcome: "asyncio.Future[None]") -> None:
+        self.counters["refused"] += 1
+        await self._tidy(delta)
+        if not outcome.done():
+            outcome.set_exception(error)
 
-    def _later(self, entries: tuple[Entry, ...]) -> None:
-        task = asyncio.get_running_loop().create_task(self._drain(entries))
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
+    async def _tidy(self, delta: Delta) -> None:
+        try:
+            await self.session.writer.apply(order(delta), lenient=True)
+        except WriteRefused as error:
+            # The next comparison finds what is left.
+            self.counters["undo_refused"] += 1
+            _LOGGER.warning("[%s] %s", self.session.target.label, error)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _drain(self, entries: tuple[Entry, ...]) -> None:
         try:
             await asyncio.sleep(DRAIN)
         finally:
             delta = self._ledger.release(entries)
-        try:
-            await self.session.writer.apply(order(delta), lenient=True)
-        except WriteRefused as error:
-            self.counters["undo_refused"] += 1
-            _LOGGER.warning("[%s] %s", self.session.target.label, error)
+        await self._tidy(delta)
 
     # --- neighbours, ids --------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from p4pmip.mobility.record import Change, Forget, Record
 from p4pmip.store.error import JournalError, JournalReason
@@ -30,11 +30,15 @@ CREATE TABLE record (
 ) STRICT;
 CREATE TABLE journal (node TEXT NOT NULL, restart_counter INTEGER NOT NULL) STRICT;
 """
-_PUT = """
-INSERT INTO record (kind, key, payload, crc) VALUES (?, ?, ?, ?)
-ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, crc = excluded.crc
-"""
-_FORGET = "DELETE FROM record WHERE kind = ? AND key = ?"
+_PUT = "INSERT INTO record (kind, key, payload, crc) VALUES "
+_REPLACES = " ON CONFLICT (kind, key) DO UPDATE SET payload = excluded.payload, crc = excluded.crc"
+_FORGET = "DELETE FROM record WHERE (kind, key) IN (VALUES "
+_ROWS = 500
+"""Rows of one statement. Between two statements other threads of the process are let in, and each may keep the
+interpreter for a while: a commit is to be few statements, not few rows."""
+_TEXT = json.JSONEncoder(separators=(",", ":")).encode
+
+_Thing = TypeVar("_Thing")
 
 _REASONS = {
     sqlite3.SQLITE_FULL: JournalReason.DISK_FULL,
@@ -83,12 +87,14 @@ class SqliteJournal:
 
     def commit(self, changes: Iterable[Change]) -> None:
         """See `Journal`."""
-        statements = [_statement(change) for change in changes]
-        if not statements:
-            return
-        with self._transaction() as connection:
-            for statement, parameters in statements:
-                connection.execute(statement, parameters)
+        statements = list(_statements(changes))
+        if len(statements) == 1:  # which is a transaction by itself
+            with self._lock, _named_errors(self._path):
+                self._connection.execute(*statements[0])
+        elif statements:
+            with self._transaction() as connection:
+                for statement, parameters in statements:
+                    connection.execute(statement, parameters)
 
     def load(self) -> Iterator[Record]:
         """See `Journal`."""
@@ -117,13 +123,21 @@ class SqliteJournal:
             yield self._connection
 
 
-def _statement(change: Change) -> tuple[str, tuple[str | int, ...]]:
-    match change:
-        case Record(kind, key, payload):
-            text = json.dumps(payload, separators=(",", ":"), sort_keys=True)
-            return _PUT, (kind, key, text, zlib.crc32(text.encode()))
-        case Forget(kind, key):
-            return _FORGET, (kind, key)
+def _statements(changes: Iterable[Change]) -> Iterator[tuple[str, list[str | int]]]:
+    """What brings all of them about: of several changes to one key the last one counts. What makes room comes first."""
+    last = {(change.kind, change.key): change for change in changes}
+    for keys in _pieces([key for key, change in last.items() if isinstance(change, Forget)]):
+        yield _FORGET + ",".join(["(?,?)"] * len(keys)) + ")", [word for key in keys for word in key]
+    for records in _pieces([change for change in last.values() if isinstance(change, Record)]):
+        parameters: list[str | int] = []
+        for record in records:
+            text = _TEXT(record.payload)
+            parameters += (record.kind, record.key, text, zlib.crc32(text.encode()))
+        yield _PUT + ",".join(["(?,?,?,?)"] * len(records)) + _REPLACES, parameters
+
+
+def _pieces(things: list[_Thing]) -> Iterator[list[_Thing]]:
+    return (things[at : at + _ROWS] for at in range(0, len(things), _ROWS))
 
 
 def _make_private(path: Path) -> None:
