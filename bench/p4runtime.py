@@ -179,11 +179,8 @@ async def _storm(session: Session, ledger: Ledger, surroundings: Context, bindin
     for start in range(0, len(bindings), _WINDOW):
         begun = []
         for one in bindings[start : start + _WINDOW]:
-            wanted = entries(one, surroundings)
-            delta = ledger.acquire(wanted)
-            inserted = {entry.key for entry in delta.insert}
-            relies_on = [entry.key for entry in wanted if entry.key not in inserted]
-            begun.append(session.writer.submit(order(delta), relies_on=relies_on))
+            delta = ledger.acquire(entries(one, surroundings))
+            begun.append(session.writer.submit(order(delta), relies_on=delta.relied_on))
         waiting.append(asyncio.gather(*begun))
         # PBUs come one after the other: between them the event loop turns.
         await asyncio.sleep(0)

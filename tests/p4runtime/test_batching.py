@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.forwarding.update import Operation, Update
-from p4pmip.p4runtime.batching import Job, Op, WriteQueue
+from p4pmip.p4runtime.batching import WriteQueue
+from p4pmip.p4runtime.job import Batch, Job
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.quirks import PROFILES, Quirks
 from p4pmip.p4runtime.status import Problem, RpcProblem
@@ -37,7 +38,7 @@ class Box:
     def __init__(self, queue: WriteQueue) -> None:
         self.queue = queue
         self.held: dict[EntryKey, Entry] = {}
-        self.in_flight: list[list[Op]] = []
+        self.in_flight: list[Batch] = []
         self.sent: list[list[tuple[str, str]]] = []
 
     def send(self) -> bool:
@@ -45,29 +46,32 @@ class Box:
         batch = self.queue.next_batch()
         if batch:
             self.in_flight.append(batch)
-            self.sent.append([("DELETE" if op.replacing else op.operation.name, op.entry.table) for op in batch])  # type: ignore[union-attr]
+            self.sent.append([(update.operation.name, update.entry.table) for update in batch.updates()])
         return bool(batch)
 
     def answer(self, index: int = 0, refuse: bool = False) -> None:
         """Execute a batch that is in flight; `refuse`: every INSERT of a parent fails."""
         batch = self.in_flight.pop(index)
-        problems = {n: p for n, op in enumerate(batch) if (p := self._execute(op, refuse)) is not None}
+        problems = {
+            n: p for n, update in enumerate(batch.updates()) if (p := self._execute(update, refuse)) is not None
+        }
         whole = Problem(code_pb2.UNKNOWN, "some failed")
         self.queue.answered(batch, RpcProblem(whole, problems) if problems else None)
 
-    def _execute(self, op: Op, refuse: bool) -> Problem | None:
-        key, operation = op.entry.key, DELETE if op.replacing else op.operation
+    def _execute(self, update: Update, refuse: bool) -> Problem | None:
+        operation, entry = update
+        key = entry.key
         if operation is INSERT:
             if key in self.held:
                 return Problem(code_pb2.ALREADY_EXISTS, "")
-            if refuse and op.entry.table == "tunnel":
+            if refuse and entry.table == "tunnel":
                 return FULL
         elif key not in self.held:
             return Problem(code_pb2.NOT_FOUND, "")
         if operation is DELETE:
             del self.held[key]
         else:
-            self.held[key] = op.entry
+            self.held[key] = entry
         return None
 
     def drain(self) -> None:
@@ -201,8 +205,8 @@ def test_a_request_refused_as_a_whole_is_split(box: Box) -> None:
     jobs = [box.queue.submit([[Update(INSERT, child(n, 1))]]) for n in range(5)]
     culprit = child(3, 1)
 
-    def answer(batch: list[Op]) -> None:
-        bad = any(op.entry == culprit for op in batch)
+    def answer(batch: Batch) -> None:
+        bad = any(update.entry == culprit for update in batch.updates())
         box.queue.answered(batch, RpcProblem(Problem(code_pb2.INVALID_ARGUMENT, "no")) if bad else None)
 
     while batch := box.queue.next_batch():

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Entry
 from p4pmip.forwarding.program import VRF_TRANSPORT, Encapsulation
-from p4pmip.mobility.binding import IPAddress, Tunnel
+from p4pmip.mobility.binding import IPAddress
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -130,10 +130,11 @@ class Context:
     """Added to the session ids of bindings, so that a MAG and an LMA can share a switch."""
     ids: Ids = field(default_factory=Ids, compare=False)
     _links: dict[int, Link] = field(init=False, repr=False, compare=False)
-    tunnels: dict[tuple[Tunnel, Encapsulation], tuple[Entry, Entry, int, int]] = field(
+    tunnels: dict[tuple[int, int, int, int, Encapsulation], tuple[Entry, Entry, int, int]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
-    """Derived and shared: the entries of each tunnel with its peer_id and tunnel_id."""
+    """Derived and shared: by versions, addresses and encapsulation, the entries of each tunnel with its peer_id and
+    tunnel_id."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_links", {link.link_id: link for link in self.links})

@@ -1,29 +1,23 @@
 """Who needs which entry: a multiset counted by key, so that a shared entry leaves with its last user."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p4pmip.forwarding.entry import Entry, EntryKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delta:
     """What turns what a switch holds into what it should hold."""
 
     insert: tuple[Entry, ...] = ()
     modify: tuple[Entry, ...] = ()
     delete: tuple[Entry, ...] = ()
+    relied_on: tuple[EntryKey, ...] = field(default=(), compare=False)
+    """Keys that were asked for and are desired already: perhaps the switch has not been told yet."""
 
     def __bool__(self) -> bool:
         return bool(self.insert or self.modify or self.delete)
-
-
-class _Use:
-    __slots__ = ("count", "entry")
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.count = 1
 
 
 class Ledger:
@@ -34,29 +28,33 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._uses: dict[EntryKey, _Use] = {}
+        self._entries: dict[EntryKey, Entry] = {}
+        self._others: dict[EntryKey, int] = {}
+        """Users beside the first, where there are any."""
 
     def change(self, old: Iterable[Entry], new: Iterable[Entry]) -> Delta:
         """One user goes from `old` (as given before) to `new`: the smallest delta."""
-        before = {entry.key for entry in old}
+        before = {entry[: entry[0].end] for entry in old}
         insert: list[Entry] = []
         modify: list[Entry] = []
-        uses = self._uses
+        relied_on: list[EntryKey] = []
+        entries = self._entries
         for entry in new:
-            key = entry.key
-            use = uses.get(key)
-            if use is None:
-                uses[key] = _Use(entry)
+            key = entry[: entry[0].end]
+            known = entries.get(key)
+            if known is None:
+                entries[key] = entry
                 insert.append(entry)
                 continue
+            relied_on.append(key)
             if key in before:
                 before.discard(key)
             else:
-                use.count += 1
-            if use.entry != entry:
-                use.entry = entry
+                self._others[key] = self._others.get(key, 0) + 1
+            if known is not entry and known != entry:
+                entries[key] = entry
                 modify.append(entry)
-        return Delta(tuple(insert), tuple(modify), self._release(before))
+        return Delta(tuple(insert), tuple(modify), self._release(before) if before else (), tuple(relied_on))
 
     def acquire(self, entries: Iterable[Entry]) -> Delta:
         """A user asks for entries; with `release` of its former ones later, a change with a drain time between."""
@@ -68,22 +66,24 @@ class Ledger:
 
     def desired(self) -> Mapping[EntryKey, Entry]:
         """Every entry that somebody needs, by key."""
-        return {key: use.entry for key, use in self._uses.items()}
+        return dict(self._entries)
 
     def users(self, key: EntryKey) -> int:
         """How many need the entry of this key."""
-        use = self._uses.get(key)
-        return 0 if use is None else use.count
+        return 1 + self._others.get(key, 0) if key in self._entries else 0
 
     def __len__(self) -> int:
-        return len(self._uses)
+        return len(self._entries)
 
     def _release(self, keys: Iterable[EntryKey]) -> tuple[Entry, ...]:
         gone: list[Entry] = []
+        others = self._others
         for key in keys:
-            use = self._uses[key]
-            use.count -= 1
-            if not use.count:
-                gone.append(use.entry)
-                del self._uses[key]
+            left = others.get(key)
+            if left is None:
+                gone.append(self._entries.pop(key))
+            elif left == 1:
+                del others[key]
+            else:
+                others[key] = left - 1
         return tuple(gone)

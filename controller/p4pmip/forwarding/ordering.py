@@ -6,11 +6,10 @@ it leaves has not been deleted. That makes the flip of a handover one update of 
 """
 
 from collections.abc import Iterable
-from itertools import chain
 
 from p4pmip.forwarding.entry import Entry
 from p4pmip.forwarding.ledger import Delta
-from p4pmip.forwarding.update import Operation, Update
+from p4pmip.forwarding.update import Operation, Update, make_update
 
 _LEVEL = {
     # what others point to
@@ -42,14 +41,16 @@ _LEVELS = 3
 
 def order(delta: Delta) -> list[list[Update]]:
     """Phases of updates: each is to be acknowledged before the next one is sent. Empty phases are left out."""
-    inserts = _levels(Operation.INSERT, delta.insert)
-    modifies = [Update(Operation.MODIFY, entry) for entry in delta.modify]
-    deletes = reversed(_levels(Operation.DELETE, delta.delete))
-    return [phase for phase in chain(inserts, (modifies,), deletes) if phase]
+    phases = _levels(Operation.INSERT, delta.insert) if delta.insert else []
+    if delta.modify:
+        phases.append([make_update((Operation.MODIFY, entry)) for entry in delta.modify])
+    if delta.delete:
+        phases += reversed(_levels(Operation.DELETE, delta.delete))
+    return [phase for phase in phases if phase]
 
 
 def _levels(operation: Operation, entries: Iterable[Entry]) -> list[list[Update]]:
     levels: list[list[Update]] = [[] for _ in range(_LEVELS)]
     for entry in entries:
-        levels[_LEVEL[entry.table]].append(Update(operation, entry))
+        levels[_LEVEL[entry[0].table]].append(make_update((operation, entry)))
     return levels

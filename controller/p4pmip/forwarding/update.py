@@ -1,6 +1,8 @@
 """Changes of entries: what `forwarding` orders and `p4runtime` writes."""
 
+from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from p4pmip.forwarding.entry import Entry
@@ -19,3 +21,7 @@ class Update(NamedTuple):
 
     operation: Operation
     entry: Entry
+
+
+make_update: Callable[[tuple[Operation, Entry]], Update] = partial(tuple.__new__, Update)
+"""An update from a pair, for where many are made."""

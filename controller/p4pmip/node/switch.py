@@ -147,8 +147,6 @@ class SwitchControl:
         except P4pmipError as error:
             outcome.set_exception(error)
             return outcome
-        inserted = {entry.key for entry in delta.insert}
-        shared = [key for entry in after if (key := entry.key) not in inserted]
 
         def undo() -> Delta:
             return self._back(after, before) if moves else self._ledger.change(after, before)
@@ -164,7 +162,7 @@ class SwitchControl:
             self._know(old, new)
             outcome.set_result(None)
 
-        self._submit(delta, shared).add_done_callback(done)
+        self._submit(delta, delta.relied_on).add_done_callback(done)
         return outcome
 
     def end(self, old: Binding | None, new: Binding | None) -> "asyncio.Future[None]":

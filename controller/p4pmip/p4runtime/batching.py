@@ -13,12 +13,12 @@ A job is what one caller wants: phases of updates, each phase only after the one
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from p4pmip.forwarding.entry import Entry, EntryKey
+from p4pmip.forwarding.entry import EntryKey, action_form, make_entry
 from p4pmip.forwarding.update import Operation, Update
-from p4pmip.p4runtime import wirecode
-from p4pmip.p4runtime.codec import Codec
+from p4pmip.p4runtime.codec import NO_ACTION, Codec
+from p4pmip.p4runtime.job import Batch, Job, Op
 from p4pmip.p4runtime.quirks import Quirks
 from p4pmip.p4runtime.status import Problem, RpcProblem
 from p4pmip.p4runtime.stubs import code_pb2
@@ -31,6 +31,7 @@ _LOST = frozenset((code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED, code_pb2.CA
 """Codes of a whole request that say nothing about its updates: they are not sent again in smaller requests."""
 
 _INSERT, _MODIFY, _DELETE = Operation.INSERT, Operation.MODIFY, Operation.DELETE
+_NO_ACTION = action_form(NO_ACTION)
 _MERGED: Mapping[tuple[Operation | None, Operation | None], Operation] = {
     (_INSERT, _MODIFY): _INSERT,
     (_MODIFY, _MODIFY): _MODIFY,
@@ -39,81 +40,18 @@ _MERGED: Mapping[tuple[Operation | None, Operation | None], Operation] = {
 }
 
 
-class Refusal:
-    """One update that did not take effect."""
-
-    __slots__ = ("problem", "update")
-
-    def __init__(self, update: Update, problem: Problem) -> None:
-        self.update = update
-        self.problem = problem
-
-
-class Job:
-    """What one caller wants written."""
-
-    __slots__ = ("done", "lenient", "outstanding", "phases", "position", "refusals", "result", "waits")
-
-    def __init__(self, phases: list[list["Op"]], lenient: bool) -> None:
-        self.phases = phases
-        self.position = 0
-        """Phases that were released."""
-        self.lenient = lenient
-        self.outstanding = 0
-        """Released updates that are not finished."""
-        self.waits = 0
-        """Updates of earlier jobs that it relies on and that are not finished."""
-        self.refusals: list[Refusal] = []
-        self.done = False
-        self.result: Callable[[Job], None] | None = None
-        """Called once, when the job is done."""
-
-
-class Op:
-    """One update on its way."""
-
-    # Defaults stand in the class: in a storm most updates never have anything else.
-    dependants: list[Job] | None = None
-    """Jobs that rely on it."""
-    predecessor: "Op | None" = None
-    """The unfinished update of the key just before this one."""
-    successor: "Op | None" = None
-    attempts = 0
-    released = False
-    """The phase's turn has come."""
-    queued = False
-    """Waits to be sent, so it can still be changed."""
-    withdrawn: Problem | None = None
-    replacing = False
-    """A MODIFY that is done as DELETE and INSERT, of which the DELETE is not acknowledged yet."""
-
-    def __init__(self, job: Job, update: Update, key: bytes, octets: bytes) -> None:
-        self.operation: Operation | None = update[0]
-        """None: merged away."""
-        self.entry = update[1]
-        self.key = key
-        self.octets = octets
-        """The TableEntry."""
-        self.owners: tuple[tuple[Job, Update], ...] = ((job, update),)
-
-    @property
-    def lenient(self) -> bool:
-        """One of those who want it is lenient."""
-        return any(job.lenient for job, _ in self.owners)
-
-
 class WriteQueue:
     """Inputs: `submit`, `answered`, `suspend`. Output: `next_batch`. Jobs report through `Job.result`."""
 
     def __init__(self, codec: Codec, quirks: Quirks) -> None:
         self._codec = codec
         self._quirks = quirks
-        self._last: dict[bytes, Op] = {}
-        """The youngest unfinished update of each key."""
-        self._groups: deque[list[Op]] = deque()
+        self._last: dict[EntryKey, Op | Job] = {}
+        """The youngest unfinished update of each key, or the whole job that it is in."""
+        self._groups: deque[Job | list[Op]] = deque()
         self._again: deque[list[Op]] = deque()
         """Batches that are sent once more, as they are."""
-        self._refused: dict[bytes, Problem] = {}
+        self._refused: dict[EntryKey, Problem] = {}
         """Keys whose last update was refused: nothing may rely on them."""
         self._jobs: set[Job] = set()
         self.counters: Counter[str] = Counter()
@@ -124,7 +62,7 @@ class WriteQueue:
 
     def keys(self) -> set[EntryKey]:
         """The keys of updates that are not finished."""
-        return {op.entry.key for op in self._last.values()}
+        return set(self._last)
 
     def submit(
         self, phases: Iterable[Iterable[Update]], relies_on: Iterable[EntryKey] = (), *, lenient: bool = False
@@ -134,90 +72,147 @@ class WriteQueue:
         A `lenient` job makes it so whatever the target holds: an INSERT of what is there becomes a MODIFY, a MODIFY
         of what is not becomes an INSERT, a DELETE of what is not has succeeded.
         """
-        encode, last = self._codec.encode_keyed, self._last
-        job = Job([], lenient)
+        listed = [phase if isinstance(phase, list) else list(phase) for phase in phases]
+        updates = listed[0] if len(listed) == 1 else [update for phase in listed for update in phase]
+        encode, last = self._codec.encode, self._last
         # All encoded before any is in a chain: if one does not fit the P4Info, nothing has happened.
-        for phase in phases:
-            if ops := [Op(job, update, *encode(update[1])) for update in phase]:
-                job.phases.append(ops)
-        for entry_key in relies_on:
-            key = self._codec.encode_key(entry_key) if last or self._refused else b""
-            if (earlier := last.get(key)) is not None:
-                if earlier.dependants is None:
-                    earlier.dependants = []
-                earlier.dependants.append(job)
+        octets = [encode(entry) for _, entry in updates]
+        keys = [entry[: entry[0].end] for _, entry in updates]
+        job = Job(updates, keys, octets, lenient)
+        for key in relies_on:
+            if key in last:
+                op = self._op(key)
+                if op.dependants is None:
+                    op.dependants = []
+                op.dependants.append(job)
                 job.waits += 1
             elif key in self._refused:
-                entry = Entry(entry_key[0], entry_key[1], "", (), entry_key[2])
-                job.refusals.append(Refusal(Update(_INSERT, entry), self._refused[key]))
-        for ops in job.phases:
-            for op in ops:
-                if (earlier := last.setdefault(op.key, op)) is not op:
-                    earlier.successor = op
-                    op.predecessor = earlier
-                    last[op.key] = op
+                job.refuse(Update(_INSERT, make_entry((*key, _NO_ACTION))), self._refused[key])
         self._jobs.add(job)
+        if self._may_be_whole(job, len(listed)):
+            by_key = dict.fromkeys(keys, job)
+            if len(by_key) == len(keys) and last.keys().isdisjoint(by_key):
+                job.operation = updates[0][0]
+                last.update(by_key)
+                self._groups.append(job)
+                return job
+        ops = iter([Op(job, *of) for of in zip(updates, keys, octets, strict=True)])
+        job.phases = [[next(ops) for _ in phase] for phase in listed if phase]
+        for phase in job.phases:
+            for op in phase:
+                if op.key in last:
+                    op.predecessor = earlier = self._op(op.key)
+                    earlier.successor = op
+                last[op.key] = op
         self._advance(job)
         return job
 
-    def next_batch(self) -> list[Op]:
+    def _may_be_whole(self, job: Job, phases: int) -> bool:
+        """Nothing about the job, its keys apart, needs to look at its updates one by one."""
+        updates, quirks = job.updates, self._quirks
+        if job.waits or job.refusals or not 0 < len(updates) <= (quirks.max_batch if quirks.batches else 1):
+            return False
+        if phases > 1 and not quirks.ordered_batches:
+            return False
+        operations = {operation for operation, _ in updates}
+        return len(operations) == 1 and _MODIFY not in operations
+
+    def _op(self, key: EntryKey) -> Op:
+        """The youngest unfinished update of a key."""
+        found = self._last[key]
+        if isinstance(found, Job):
+            self._take_apart(found)
+            found = self._last[key]
+            assert isinstance(found, Op)
+        return found
+
+    def _take_apart(self, job: Job) -> list[Op]:
+        ops = job.take_apart()
+        job.outstanding = len(ops)
+        self._last.update({op.key: op for op in ops})
+        return ops
+
+    def next_batch(self) -> Batch:
         """The updates of the next request; empty if there is nothing to send."""
         if self._again:
-            return self._again.popleft()
-        batch: list[Op] = []
+            ops = self._again.popleft()
+            return Batch([ops], len(ops))
         limit = self._quirks.max_batch if self._quirks.batches else 1
+        taken: list[Job | list[Op]] = []
+        size = 0
         groups = self._groups
-        while groups and len(batch) < limit:
+        while groups and size < limit:
             group = groups[0]
-            if len(batch) + len(group) > limit:
-                if batch:
+            if isinstance(group, Job):
+                if size + len(group.updates) > limit:
+                    break
+                groups.popleft()
+                if group.ops is None:
+                    group.sent = True
+                    size += len(group.updates)
+                    taken.append(group)
+                    continue
+                group = group.ops
+            elif size + len(group) > limit:
+                if size:
                     break
                 groups[0], group = group[limit:], group[:limit]
             else:
                 groups.popleft()
-            for op in group:
-                if (operation := op.operation) is not None:
-                    op.queued = False
-                    op.attempts += 1
-                    if operation is _MODIFY and not self._quirks.modify:
-                        op.replacing = True
-                    batch.append(op)
-        return batch
+            live = self._leaving(group)
+            size += len(live)
+            taken.append(live)
+        return Batch(taken, size)
 
-    def encode(self, batch: Sequence[Op]) -> list[bytes]:
-        """The Update octets of a batch."""
-        update = wirecode.update
-        return [update(_DELETE if op.replacing else op.operation, op.octets) for op in batch]  # type: ignore[arg-type]
+    def _leaving(self, group: Iterable[Op]) -> list[Op]:
+        """Those that were not merged away."""
+        live = []
+        for op in group:
+            if op.operation is not None:
+                op.queued = False
+                op.attempts += 1
+                op.replacing = op.operation is _MODIFY and not self._quirks.modify
+                live.append(op)
+        return live
 
-    def answered(self, batch: Sequence[Op], problem: RpcProblem | None) -> None:
+    def answered(self, batch: Batch, problem: RpcProblem | None) -> None:
         """What came of a batch."""
-        if problem is not None and not problem.updates:
-            self._failed(batch, problem.whole)
+        if problem is None:
+            for group in batch.groups:
+                if not isinstance(group, Job):
+                    self._acknowledge(group)
+                elif group.ops is None:
+                    self._acknowledge_whole(group)
+                else:
+                    self._acknowledge(group.ops)
             return
-        if problem is None and not self._refused:
-            self._acknowledge(batch)
+        # One by one: each has its own error, or is sent again on its own.
+        ops = [op for group in batch.groups for op in (self._ops(group) if isinstance(group, Job) else group)]
+        if not problem.updates:
+            self._failed(ops, problem.whole)
             return
-        errors: Mapping[int, Problem] = problem.updates if problem is not None else {}
-        for index, op in enumerate(batch):
-            error = errors.get(index)
+        for index, op in enumerate(ops):
+            error = problem.updates.get(index)
             if error is None:
                 self._acknowledge_one(op)
             elif not self._mended(op, error):
                 self._finish(op, error)
 
-    def _acknowledge(self, batch: Sequence[Op]) -> None:
-        """All is well: what nearly every batch comes to, so it is spared what only some updates need."""
+    def _ops(self, job: Job) -> list[Op]:
+        return self._take_apart(job) if job.ops is None else job.ops
+
+    def _acknowledge_whole(self, job: Job) -> None:
         last = self._last
-        for op in batch:
-            if op.replacing or op.successor is not None or op.dependants is not None or len(op.owners) != 1:
-                self._acknowledge_one(op)
-                continue
-            del last[op.key]
-            op.queued = False
-            job = op.owners[0][0]
-            job.outstanding -= 1
-            if not job.outstanding:
-                self._advance(job)
+        for key in job.keys:
+            del last[key]
+        if self._refused:
+            for key in job.keys:
+                self._refused.pop(key, None)
+        self._end(job)
+
+    def _acknowledge(self, ops: Iterable[Op]) -> None:
+        for op in ops:
+            self._acknowledge_one(op)
 
     def _acknowledge_one(self, op: Op) -> None:
         if op.replacing:
@@ -232,8 +227,8 @@ class WriteQueue:
         for store in (self._last, self._groups, self._again, self._refused):
             store.clear()
         for job in jobs:
-            updates = (update for ops in job.phases for op in ops for owner, update in op.owners if owner is job)
-            job.refusals += [Refusal(update, problem) for update in updates]
+            for update in job.updates:
+                job.refuse(update, problem)
             self._end(job)
 
     # --- jobs -----------------------------------------------------------------------------------------
@@ -292,11 +287,8 @@ class WriteQueue:
         self._end(job)
 
     def _end(self, job: Job) -> None:
-        job.done = True
-        job.phases = []  # job and updates refer to each other: nothing is left for the garbage collector to find
         self._jobs.discard(job)
-        if job.result is not None:
-            job.result(job)
+        job.end()
 
     # --- updates --------------------------------------------------------------------------------------
 
@@ -379,13 +371,13 @@ class WriteQueue:
         for job, update in op.owners:
             job.outstanding -= 1
             if problem is not None:
-                job.refusals.append(Refusal(update, problem))
+                job.refuse(update, problem)
             if not job.outstanding:
                 self._advance(job)
         for job in op.dependants or ():
             job.waits -= 1
             if problem is not None:
-                job.refusals.append(Refusal(Update(_INSERT, op.entry), problem))
+                job.refuse(Update(_INSERT, op.entry), problem)
             self._advance(job)
 
 

@@ -4,12 +4,13 @@ Callers give integers and names; canonical octets, masks and the rules for omitt
 are kept here, so that no target ever sees an entry that only it would refuse.
 """
 
-import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterable
+from itertools import repeat
+from operator import call
+from typing import Any, NamedTuple
 
 from p4pmip.errors import P4pmipError
-from p4pmip.forwarding.entry import Entry, EntryKey, Lpm, Match, Ternary
+from p4pmip.forwarding.entry import ActionForm, Entry, KeyForm, Lpm, Match, Ternary
 from p4pmip.forwarding.update import Operation
 from p4pmip.p4runtime import wirecode
 from p4pmip.p4runtime.schema import Action, Field, MatchKind, Schema, Table, Variable
@@ -26,16 +27,40 @@ class Range(NamedTuple):
     high: int
 
 
-class _CompiledAction(NamedTuple):
-    head: bytes
-    ordered: tuple[tuple[str, wirecode.Octets], ...]
+class _Actions(dict[ActionForm, tuple[tuple[wirecode.Octets, ...], wirecode.ActionHeads]]):
+    """The actions of entries of one form: how parameters are encoded, and what stands before them."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, form: ActionForm) -> tuple[tuple[wirecode.Octets, ...], wirecode.ActionHeads]:
+        if form.name not in self._table.entry_actions:
+            raise KeyError(form.name)
+        action = self._table.actions[form.name]
+        if sorted(form.params) != sorted(action.params):
+            raise KeyError(form.params)
+        encoders = tuple(wirecode.param(action.params[name].id, action.params[name].width) for name in form.params)
+        self[form] = made = (encoders, wirecode.ActionHeads(action.id))
+        return made
 
 
-class _CompiledTable(NamedTuple):
-    head: bytes
-    ordered: tuple[tuple[str, Callable[[Match], bytes]], ...]
-    actions: dict[str, _CompiledAction]
-    prioritised: bool
+class _Keys(dict[KeyForm, tuple[bytes, tuple[wirecode.Octets, ...], bytes, _Actions]]):
+    """Of each form of key: the first octets, how fields are encoded, the last octets, and the actions."""
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self._schema = schema
+
+    def __missing__(self, form: KeyForm) -> tuple[bytes, tuple[wirecode.Octets, ...], bytes, _Actions]:
+        table = self._schema.tables[form.table]
+        if _key_fault(table, zip(form.fields, repeat(None)), form.priority):
+            raise KeyError(form.fields)
+        encoders = tuple(_encoder(table.fields[name]) for name in form.fields)
+        self[form] = made = (
+            wirecode.table_head(table.id), encoders, wirecode.priority(form.priority), _Actions(table)
+        )  # fmt: skip
+        return made
 
 
 class Codec:
@@ -43,55 +68,19 @@ class Codec:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self._tables = {name: _compile(table) for name, table in schema.tables.items()}
+        self._keys = _Keys(schema)
 
     def encode(self, entry: Entry) -> bytes:
         """The octets of the TableEntry; P4pmipError names the table and the field that does not fit the P4Info."""
-        return self.encode_keyed(entry)[1]
-
-    def encode_keyed(self, entry: Entry) -> tuple[bytes, bytes]:
-        """Octets that are equal for entries of equal key, and the octets of the TableEntry; P4pmipError likewise."""
-        matches, given = entry.match, entry.params
+        form: KeyForm = entry[0]
+        end = form.end
         try:
-            table = self._tables[entry.table]
-            action = table.actions[entry.action]
-            if len(matches) != len(table.ordered) or len(given) != len(action.ordered) or entry.priority:
-                return self._encode_any(entry)
-            parts = [table.head]
-            for (name, match), (expected, encode) in zip(matches, table.ordered, strict=True):
-                if name is not expected:  # names are interned on both sides
-                    return self._encode_any(entry)
-                parts.append(encode(match))
-            key = b"".join(parts)
-            octets = [action.head]
-            for (name, value), (expected, encode_param) in zip(given, action.ordered, strict=True):
-                if name is not expected:
-                    return self._encode_any(entry)
-                octets.append(encode_param(value))
-        except (KeyError, IndexError, OverflowError, AttributeError, TypeError, ValueError):
+            head, fields, tail, actions = self._keys[form]
+            params, heads = actions[entry[end]]
+            octets = b"".join(map(call, params, entry[end + 1 :]))
+            return b"".join((head, *map(call, fields, entry[1:end]), heads[len(octets)], octets, tail))
+        except (KeyError, *wirecode.UNFIT):
             raise self.fault(entry) from None
-        if table.prioritised:
-            return self._encode_any(entry)
-        return key, key + wirecode.table_action(b"".join(octets))
-
-    def _encode_any(self, entry: Entry) -> tuple[bytes, bytes]:
-        """An entry with a priority, without some fields, or in an order of its own."""
-        info = self.schema.tables[entry.table]
-        if fault := self._match_fault(entry, info) or _action_fault(entry, info.actions[entry.action]):
-            raise fault
-        table = self._tables[entry.table]
-        fields, action = dict(table.ordered), table.actions[entry.action]
-        params = dict(action.ordered)
-        key = b"".join((table.head, *(fields[name](match) for name, match in entry.match)))
-        octets = action.head + b"".join(params[name](value) for name, value in entry.params)
-        priority = wirecode.priority(entry.priority)
-        return key + priority, key + wirecode.table_action(octets) + priority
-
-    def encode_key(self, key: EntryKey) -> bytes:
-        """The first octets of `encode_keyed` for an entry of this key; KeyError if the table or a field is unknown."""
-        table = self._tables[key[0]]
-        fields = dict(table.ordered)
-        return b"".join((table.head, *(fields[name](match) for name, match in key[1]), wirecode.priority(key[2])))
 
     def update(self, operation: Operation, entry: Entry) -> bytes:
         """The octets of an Update inside a WriteRequest."""
@@ -147,70 +136,52 @@ class Codec:
         table = self.schema.tables.get(entry.table)
         if table is None:
             return P4pmipError("table", entry.table, "no such table in the P4Info", self.schema.tables)
-        if fault := self._match_fault(entry, table):
+        if fault := _key_fault(table, entry.match, entry.priority):
             return fault
+        for name, match in entry.match:
+            if problem := _match_problem(table.fields[name], match):
+                return P4pmipError(f"{table.name}.{name}", match, problem)
         if entry.action not in table.actions:
             return P4pmipError(f"{table.name} action", entry.action, "no such action", table.actions)
         if entry.action not in table.entry_actions:
             return P4pmipError(f"{table.name} action", entry.action, "for the default entry only", table.entry_actions)
         return _action_fault(entry, table.actions[entry.action]) or P4pmipError(table.name, entry, "cannot be encoded")
 
-    def _match_fault(self, entry: Entry, table: Table) -> P4pmipError | None:
-        given: set[str] = set()
-        for name, match in entry.match:
-            place = f"{table.name}.{name}"
-            if name not in table.fields:
-                return P4pmipError(place, match, "no such key field", table.fields)
-            if name in given:
-                return P4pmipError(place, match, "key field given twice")
-            given.add(name)
-            if problem := _match_problem(table.fields[name], match):
-                return P4pmipError(place, match, problem)
-        for name, field in table.fields.items():
-            if field.kind is MatchKind.EXACT and name not in given:
-                return P4pmipError(f"{table.name}.{name}", None, "an exact key field must be given")
-        if table.prioritised != (0 < entry.priority < 1 << 31):
-            wanted = "must be above 0" if table.prioritised else "must be 0"
-            return P4pmipError(f"{table.name} priority", entry.priority, wanted)
-        return None
 
-
-def _compile(table: Table) -> _CompiledTable:
-    return _CompiledTable(
-        wirecode.table_head(table.id),
-        tuple((sys.intern(name), _compile_field(field)) for name, field in table.fields.items()),
-        {name: _compile_action(table.actions[name]) for name in table.entry_actions},
-        table.prioritised,
-    )
-
-
-def _compile_action(action: Action) -> _CompiledAction:
-    return _CompiledAction(
-        wirecode.action_head(action.id),
-        tuple((sys.intern(name), wirecode.param(param.id, param.width)) for name, param in action.params.items()),
-    )
-
-
-def _compile_field(field: Field) -> Callable[[Match], bytes]:
-    number, limit = field.id, (1 << field.width) - 1
+def _encoder(field: Field) -> wirecode.Octets:
     match field.kind:
         case MatchKind.EXACT | MatchKind.OPTIONAL:
-            return wirecode.exact(number, field.width, optional=field.kind is MatchKind.OPTIONAL)  # type: ignore[return-value]
+            return wirecode.exact(field.id, field.width, optional=field.kind is MatchKind.OPTIONAL)
         case MatchKind.LPM:
-            width = field.width
-            host = [(1 << width - length) - 1 for length in range(width + 1)]
+            return wirecode.lpm(field.id, field.width)
+        case MatchKind.TERNARY | MatchKind.RANGE:
+            kind = 3 if field.kind is MatchKind.TERNARY else 6
 
-            def lpm(match: Match) -> bytes:
-                value, length = match  # type: ignore[misc]
-                if value & host[length] or value > limit or length < 1:
-                    raise KeyError
-                return wirecode.lpm(number, value, length)
+            def pair(match: Match) -> bytes:
+                if _match_problem(field, match):
+                    raise ValueError
+                return wirecode.pair(field.id, kind, *match)  # type: ignore[misc]
 
-            return lpm
-        case MatchKind.TERNARY:
-            return lambda value: wirecode.pair(number, 3, value.value, value.mask)  # type: ignore[union-attr]
-        case MatchKind.RANGE:
-            return lambda value: wirecode.pair(number, 6, value[0], value[1])  # type: ignore[index]
+            return pair
+
+
+def _key_fault(table: Table, match: Iterable[tuple[str, Any]], priority: int) -> P4pmipError | None:
+    """What is wrong with the form of a key."""
+    given: set[str] = set()
+    for name, value in match:
+        place = f"{table.name}.{name}"
+        if name not in table.fields:
+            return P4pmipError(place, value, "no such key field", table.fields)
+        if name in given:
+            return P4pmipError(place, value, "key field given twice")
+        given.add(name)
+    for name, field in table.fields.items():
+        if field.kind is MatchKind.EXACT and name not in given:
+            return P4pmipError(f"{table.name}.{name}", None, "an exact key field must be given")
+    if table.prioritised != (0 < priority < 1 << 31):
+        wanted = "must be above 0" if table.prioritised else "must be 0"
+        return P4pmipError(f"{table.name} priority", priority, wanted)
+    return None
 
 
 def _match_problem(field: Field, match: object) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.forwarding.ledger import Delta
 from p4pmip.forwarding.ordering import order
-from p4pmip.p4runtime.batching import Refusal
 from p4pmip.p4runtime.codec import Codec
+from p4pmip.p4runtime.job import Refusal
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reader import Reader
 from p4pmip.p4runtime.schema import Schema

@@ -12,12 +12,15 @@ read everything here back. Field numbers are those of p4runtime.proto.
     Action        action_id=1 params=4 (param_id=2 value=3)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from p4pmip.forwarding.update import Operation
 
-Octets = Callable[[int], bytes]
-"""Encodes a value into everything from its tag on; OverflowError if it is too wide or negative."""
+Octets = Callable[[Any], bytes]
+"""Encodes a value into everything from its tag on; what does not fit is one of the errors of `UNFIT`."""
+UNFIT = (IndexError, OverflowError, AttributeError, TypeError, ValueError)
+"""What encoders raise for a value that is too wide, negative or of another kind."""
 
 
 def varint(value: int) -> bytes:
@@ -41,24 +44,22 @@ def _delimited(number: int, octets: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(octets)) + octets
 
 
-def _prefixes(width: int, wrap: Callable[[bytes], bytes]) -> list[bytes]:
-    """By length of a value: all octets that stand before it, for values of up to `width` bits."""
-    prefixes = [b""]
-    for length in range(1, max((width + 7) >> 3, 1) + 1):
+def _by_bits(width: int, wrap: Callable[[bytes], bytes]) -> list[tuple[int, bytes]]:
+    """By bit length of a value: its canonical length in octets and all octets that stand before it."""
+    heads = []
+    for bits in range(width + 1):
+        length = (bits + 7) >> 3 or 1
         whole = wrap(bytes(length))
-        prefixes.append(whole[: len(whole) - length])
-    return prefixes
+        heads.append((length, whole[: len(whole) - length]))
+    return heads
 
 
 def _prefixed(width: int, wrap: Callable[[bytes], bytes]) -> Octets:
-    prefixes = _prefixes(width, wrap)
-    limit = (1 << width) - 1
+    by_bits = _by_bits(width, wrap)
 
     def encode(value: int) -> bytes:
-        if value > limit:
-            raise OverflowError
-        length = (value.bit_length() + 7) >> 3 or 1
-        return prefixes[length] + value.to_bytes(length, "big")
+        length, head = by_bits[value.bit_length()]
+        return head + value.to_bytes(length, "big")
 
     return _Known(encode).__getitem__ if width <= 16 else encode
 
@@ -82,12 +83,40 @@ def exact(field_id: int, width: int, *, optional: bool = False) -> Octets:
     return _prefixed(width, lambda value: _delimited(2, head + _delimited(kind, _delimited(1, value))))
 
 
-def lpm(field_id: int, value: int, length: int) -> bytes:
-    """An LPM FieldMatch inside a TableEntry."""
-    octets = canonical(value)
-    inner = b"\x0a" + bytes((len(octets),)) + octets + b"\x10" + varint(length)
-    match = b"\x08" + varint(field_id) + b"\x22" + bytes((len(inner),)) + inner
-    return b"\x12" + bytes((len(match),)) + match
+class _Prefixes(dict[int, tuple[list[tuple[int, bytes]], bytes, int]]):
+    """By length of a prefix: what stands before and behind its value, and the bits of it that must be zero."""
+
+    def __init__(self, field_id: int, width: int) -> None:
+        super().__init__()
+        self._head = b"\x08" + varint(field_id)
+        self._width = width
+
+    def __missing__(self, length: int) -> tuple[list[tuple[int, bytes]], bytes, int]:
+        if not 0 < length <= self._width:
+            raise ValueError
+        tail = b"\x10" + varint(length)
+
+        def wrap(value: bytes) -> bytes:
+            # the tail is counted, and left out again
+            return _delimited(2, self._head + _delimited(4, _delimited(1, value) + tail))[: -len(tail)]
+
+        self[length] = made = (_by_bits(self._width, wrap), tail, (1 << self._width - length) - 1)
+        return made
+
+
+def lpm(field_id: int, width: int) -> Octets:
+    """Encoder of an LPM FieldMatch inside a TableEntry: of (value, length)."""
+    prefixes = _Prefixes(field_id, width)
+
+    def encode(match: tuple[int, int]) -> bytes:
+        value, length = match
+        by_bits, tail, host = prefixes[length]
+        if value & host:
+            raise ValueError
+        octets, head = by_bits[value.bit_length()]
+        return head + value.to_bytes(octets, "big") + tail
+
+    return encode
 
 
 def pair(field_id: int, kind: int, first: int, second: int) -> bytes:
@@ -107,17 +136,17 @@ def table_head(table_id: int) -> bytes:
     return b"\x08" + varint(table_id)
 
 
-def action_head(action_id: int) -> bytes:
-    """The start of an Action."""
-    return b"\x08" + varint(action_id)
+class ActionHeads(dict[int, bytes]):
+    """By length of the parameters: the start of a TableEntry's action, up to them."""
 
+    def __init__(self, action_id: int) -> None:
+        super().__init__()
+        self._head = b"\x08" + varint(action_id)
 
-def table_action(action: bytes) -> bytes:
-    """An Action as the action of a TableEntry."""
-    length = len(action)
-    if length < 0x7E:
-        return b"\x1a" + bytes((length + 2, 0x0A, length)) + action
-    return _delimited(3, _delimited(1, action))
+    def __missing__(self, length: int) -> bytes:
+        whole = _delimited(3, _delimited(1, self._head + bytes(length)))
+        self[length] = head = whole[: len(whole) - length]
+        return head
 
 
 def priority(value: int) -> bytes:
@@ -142,7 +171,13 @@ def update(kind: Operation, table_entry: bytes) -> bytes:
     return _delimited(4, _TYPE[kind] + _delimited(2, _delimited(2, table_entry)))
 
 
-def write_request(device_id: int, election_id: int, role: str, updates: Sequence[bytes]) -> bytes:
+def updates(kind: Operation, table_entries: Sequence[bytes]) -> list[bytes]:
+    """Updates of one kind."""
+    heads = _HEADS[kind]
+    return [heads[len(octets)] + octets if len(octets) < _SHORT else update(kind, octets) for octets in table_entries]
+
+
+def write_request(device_id: int, election_id: int, role: str, updates: Iterable[bytes]) -> bytes:
     """A WriteRequest of `update` octets."""
     high, low = election_id >> 64, election_id & (1 << 64) - 1
     number = (b"\x08" + varint(high) if high else b"") + (b"\x10" + varint(low) if low else b"")

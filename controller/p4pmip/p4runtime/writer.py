@@ -10,9 +10,10 @@ from p4pmip.forwarding.base import MeterRate
 from p4pmip.forwarding.entry import EntryKey
 from p4pmip.forwarding.update import Update
 from p4pmip.p4runtime import wirecode
-from p4pmip.p4runtime.batching import Job, Op, Refusal, WriteQueue
+from p4pmip.p4runtime.batching import WriteQueue
 from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.codec import Codec
+from p4pmip.p4runtime.job import Batch, Job, Refusal
 from p4pmip.p4runtime.schema import Schema
 from p4pmip.p4runtime.status import Problem, TargetError
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
@@ -208,14 +209,12 @@ class Writer:
         self._pump_due = False
         while self._in_flight < self._target.quirks.in_flight and (batch := self.queue.next_batch()):
             self._in_flight += 1
-            octets = wirecode.write_request(
-                self._target.device_id, self.election_id, self._role, self.queue.encode(batch)
-            )
+            octets = wirecode.write_request(self._target.device_id, self.election_id, self._role, batch.octets())
             task = asyncio.get_running_loop().create_task(self._send(batch, octets, self._epoch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, batch: list[Op], octets: bytes, epoch: int) -> None:
+    async def _send(self, batch: Batch, octets: bytes, epoch: int) -> None:
         self.counters["requests"] += 1
         self.counters["updates"] += len(batch)
         problem = await self._client.write(octets)
