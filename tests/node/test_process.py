@@ -5,6 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
+from google.protobuf import text_encoding
 from tests.node.world import SECONDS, document, events_until, switches, write
 
 from p4pmip.node.client import NodeClient
@@ -12,9 +13,9 @@ from p4pmip.node.client import NodeClient
 MN = "mn-1@operator-a.example"
 
 
-async def start(path: Path, *, nodes: int = 3) -> asyncio.subprocess.Process:
+async def start(path: Path, *more: str, nodes: int = 3) -> asyncio.subprocess.Process:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "p4pmip.cli.main", "run", str(path), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "p4pmip.cli.main", "run", *more, str(path), stderr=asyncio.subprocess.PIPE
     )
     assert child.stderr is not None
     for _ in range(nodes):
@@ -63,6 +64,25 @@ async def test_a_killed_node_comes_back_with_its_bindings_and_keys(tmp_path: Pat
         child.send_signal(signal.SIGTERM)
         await said(child, "stopping")
         assert await child.wait() == 0
+
+
+async def test_what_the_switches_are_asked_is_logged_where_wanted(tmp_path: Path) -> None:
+    """With the keys, so for the owner's eyes only."""
+    log = tmp_path / "requests.log"
+    async with switches(tmp_path):
+        child = await start(write(tmp_path / "figure-1.toml", document(tmp_path)), "--p4runtime-log", str(log))
+        await asyncio.to_thread(NodeClient(str(tmp_path / "mag-1.admin")).post, "/attach", mn=MN, link="11")
+        await asyncio.to_thread(events_until, NodeClient(str(tmp_path / "lma.admin")), "installed")
+        key = (await bindings(tmp_path, "lma"))[0]["uplink_key"]
+        child.send_signal(signal.SIGTERM)
+        assert await child.wait() == 0
+    lines = log.read_text().splitlines()
+    for words in ("StreamChannel arbitration", "action: VERIFY_AND_COMMIT", "Read ", "Write answered: ok"):
+        assert any(words in line for line in lines), words
+    assert isinstance(key, int)
+    escaped = text_encoding.CEscape(key.to_bytes(4, "big").lstrip(b"\0"), as_utf8=False)
+    assert any("INSERT" in line and f'"{escaped}"' in line for line in lines)
+    assert log.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_bad_file_is_one_line_and_status_2(tmp_path: Path) -> None:

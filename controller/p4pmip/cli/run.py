@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from p4pmip.errors import P4pmipError
-from p4pmip.node.log import LEVELS, start_logging
+from p4pmip.node.log import LEVELS, log_requests, start_logging
 
 _LOGGER = logging.getLogger("p4pmip.run")
 
@@ -26,6 +26,12 @@ def register(commands: Any) -> None:
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="default: info; keys and NAIs: debug only")
     parser.add_argument("--log-json", action="store_true", help="log JSON objects, one a line")
     parser.add_argument(
+        "--p4runtime-log",
+        metavar="FILE",
+        type=Path,
+        help="append every P4Runtime request to this file; keys stand in it",
+    )
+    parser.add_argument(
         "--view", metavar="ADDR:PORT", nargs="?", const="127.0.0.1:0",
         help="serve the live view (default: any free port on loopback)",
     )  # fmt: skip
@@ -39,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     view = None if arguments.view is None else address_of(arguments.view)
     start_logging(arguments.log_level, arguments.log_json)
+    if arguments.p4runtime_log is not None:
+        log_requests(arguments.p4runtime_log)
     return asyncio.run(_run(Service(arguments.config, arguments.node), view))
 
 

@@ -5,9 +5,14 @@ An MN-Identifier, a key or a secret stands in no line above debug level: there a
 
 import json
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
+
+from p4pmip.errors import P4pmipError
+from p4pmip.p4runtime.messages import MESSAGES
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -80,3 +85,20 @@ def start_logging(level: str, as_json: bool) -> None:
     logger.addHandler(handler)
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def log_requests(path: Path) -> None:
+    """Append what targets are asked to a file that only its owner may read.
+
+    Raises:
+        P4pmipError: It cannot be written.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        handler = logging.FileHandler(path)
+    except OSError as error:
+        raise P4pmipError("--p4runtime-log", str(path), error.strerror or "cannot be written") from error
+    handler.setFormatter(logging.Formatter("%(created).6f %(message)s"))
+    MESSAGES.addHandler(handler)
+    MESSAGES.setLevel(logging.DEBUG)
+    MESSAGES.propagate = False

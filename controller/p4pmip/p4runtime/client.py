@@ -8,6 +8,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from p4pmip.errors import P4pmipError
+from p4pmip.p4runtime.messages import answered, asked
 from p4pmip.p4runtime.status import Problem, RpcProblem, TargetError
 from p4pmip.p4runtime.stubs import SERVICE, code_pb2, p4runtime_pb2
 from p4pmip.p4runtime.target import Target, Tls
@@ -84,15 +85,19 @@ class Client:
 
     async def write(self, request: bytes, seconds: float | None = None) -> RpcProblem | None:
         """Send WriteRequest octets; None if every update took effect, otherwise why not. Never raises TargetError."""
+        asked(self.target.label, "Write", request)
         try:
             await self._write(request, timeout=seconds or deadline(len(request)))
+            problem = None
         except grpc.aio.AioRpcError as error:
-            return RpcProblem.of(error)
-        return None
+            problem = RpcProblem.of(error)
+        answered(self.target.label, "Write", problem)
+        return problem
 
     async def read(self, request: p4runtime_pb2.ReadRequest, seconds: float = READ_DEADLINE) -> AsyncIterator[bytes]:
         """The ReadResponses as octets."""
         request.device_id = self.target.device_id
+        asked(self.target.label, "Read", request)
         try:
             async for response in self._read(request, timeout=seconds):
                 yield response
@@ -131,6 +136,7 @@ class Client:
         return response.p4runtime_api_version
 
     async def _call(self, method: str, request: Message, decode: Callable[[bytes], Any], seconds: float) -> Any:
+        asked(self.target.label, method, request)
         call: Any = self._channel.unary_unary(
             SERVICE + method, request_serializer=type(request).SerializeToString, response_deserializer=_raw
         )

@@ -30,6 +30,7 @@ from p4pmip.p4runtime.arbitration import (
     time_based_election_id,
 )
 from p4pmip.p4runtime.client import Client
+from p4pmip.p4runtime.messages import asked
 from p4pmip.p4runtime.packetio import PacketCodec, PacketIn, PacketQueue
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reader import Count, Reader
@@ -328,6 +329,7 @@ class Session:
 
     async def _send(self, message: p4runtime_pb2.StreamMessageRequest) -> None:
         async with self._sending:
+            asked(self.target.label, "StreamChannel", message)
             try:
                 await self._call.write(message)
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
