@@ -18,6 +18,7 @@ from ipaddress import IPv4Interface, IPv6Address, IPv6Network, ip_address, ip_ne
 from pathlib import Path
 from typing import Any
 
+from p4pmip.demo.targets import BMV2, thrift_words
 from p4pmip.forwarding.base import base_entries
 from p4pmip.forwarding.context import Context, Link, LinkRole, Neighbour, Realm, Route
 from p4pmip.forwarding.entry import Entry, Lpm
@@ -32,7 +33,6 @@ from p4pmip.wire.checksum import internet_checksum
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs" / "build"
-BMV2 = "simple_switch_grpc"
 BOUND = 0.5
 SESSIONS = 1000
 FRAME = 200
@@ -175,7 +175,7 @@ async def _switch(namespace: str, number: int, folder: Path, course: Course) -> 
     address = f"unix:{folder}/{number}.sock"
     process = await asyncio.create_subprocess_exec(
         "ip", "netns", "exec", namespace, BMV2, "--no-p4", "-i", f"1@s{number}p1", "-i", f"2@s{number}p2",
-        "--device-id", "1", "--", "--grpc-server-addr", address, "--cpu-port", "510",
+        "--device-id", "1", *thrift_words(), "--", "--grpc-server-addr", address, "--cpu-port", "510",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -26,6 +26,7 @@ from soak import prepare  # type: ignore[import-not-found]
 from switch_writes import config, update  # type: ignore[import-not-found]
 from switch_writes import measure as measure_writes
 
+from p4pmip.demo.targets import BMV2, thrift_words
 from p4pmip.softswitch.hashes import csum16
 from p4pmip.softswitch.ports.batch import BATCH, Message, Vector, libc
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
@@ -98,7 +99,7 @@ def command(target: str, address: str) -> list[str]:
     ports = ["-i", "1@sa", "-i", "2@sb", "--device-id", "1", "--no-p4"]
     own = ["--", "--grpc-server-addr", address, "--cpu-port", "510"]
     if target == "bmv2":
-        return ["simple_switch_grpc", *ports, *own]
+        return [BMV2, *ports, *thrift_words(), *own]
     return [sys.executable, "-m", "p4pmip.cli.main", "switch", *ports, "--executor", target, *own]
 
 
@@ -186,7 +187,7 @@ def main() -> int:
     parser.add_argument("--target", nargs="+", choices=("native", "interpreter", "bmv2"))
     args = parser.parse_args()
     targets = args.target or ["native", "interpreter", "bmv2"]
-    if "bmv2" in targets and shutil.which("simple_switch_grpc") is None:
+    if "bmv2" in targets and shutil.which(BMV2) is None:
         targets.remove("bmv2")
     if os.geteuid() != 0:
         sys.exit("bench: network namespaces need root")

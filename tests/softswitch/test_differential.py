@@ -12,6 +12,7 @@ import grpc
 import pytest
 from google.protobuf import text_format
 
+from p4pmip.demo.targets import BMV2, thrift_words
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.config import load
 from p4pmip.softswitch.target.device import Running
@@ -21,7 +22,6 @@ from p4pmip.softswitch.target.stubs import p4info, p4runtime, p4runtime_grpc
 
 Programs = Callable[[str], "p4runtime.ForwardingPipelineConfig"]
 
-BMV2 = "simple_switch_grpc"
 CPU_PORT = 510
 DROP_PORT = 511
 PACKETS = 600
@@ -76,7 +76,17 @@ class Bmv2:
 async def bmv2(tmp_path: Path) -> AsyncIterator[Bmv2]:
     """A fresh BMv2 on Unix sockets."""
     control, packets = f"unix:{tmp_path}/p4runtime", f"unix:{tmp_path}/packets"
-    arguments = ["--device-id", "1", "--no-p4", "--log-file", str(tmp_path / "log"), "--log-level", "warn", "--"]
+    arguments = [
+        "--device-id",
+        "1",
+        "--no-p4",
+        *thrift_words(),
+        "--log-file",
+        str(tmp_path / "log"),
+        "--log-level",
+        "warn",
+        "--",
+    ]
     process = await asyncio.create_subprocess_exec(
         BMV2, *arguments, "--grpc-server-addr", control, "--dp-grpc-server-addr", packets,
         "--cpu-port", str(CPU_PORT), "--drop-port", str(DROP_PORT),

@@ -2,9 +2,11 @@
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from p4pmip.demo.dataplane import Dataplane
@@ -45,6 +47,17 @@ async def softswitch(name: str, device_id: int, folder: Path) -> AsyncIterator[R
         yield Running(Target(address, device_id, name, quirks=PROFILES["softswitch"]), switch)
 
 
+@cache
+def thrift_words(program: str = BMV2) -> tuple[str, ...]:
+    """What a BMv2 built with Thrift (not all are) must be told: else it wants port 9090, which only one can have.
+
+    Raises:
+        OSError: There is no such program.
+    """
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return ("--thrift-port", "0") if "--thrift-port" in said.stdout else ()
+
+
 @asynccontextmanager
 async def bmv2(name: str, device_id: int, folder: Path) -> AsyncIterator[Running]:
     """A `simple_switch_grpc` process whose packets come and go over gRPC, so that it needs no root.
@@ -58,7 +71,7 @@ async def bmv2(name: str, device_id: int, folder: Path) -> AsyncIterator[Running
     control, data, log = folder / f"{name}.sock", folder / f"{name}-data.sock", folder / f"{name}.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            program, "--no-p4", "--device-id", str(device_id), "--",
+            program, "--no-p4", "--device-id", str(device_id), *thrift_words(program), "--",
             "--grpc-server-addr", f"unix:{control}", "--dp-grpc-server-addr", f"unix:{data}",
             "--cpu-port", str(CPU_PORT), "--drop-port", str(DROP_PORT),
             stdout=output, stderr=output,
