@@ -139,7 +139,7 @@ class Pipeline:
 
     def process(self, port: int, data: bytes, now: float, output: Output, trace: Trace | None = None) -> None:
         """Run one packet that came in on a port; `output` is called for each packet that leaves."""
-        if self.native is not None and trace is None:
+        if self.native is not None and trace is None and not self.native.looping:
             verdict, to, leaving = self.native.run(port, data, now)
             if verdict == VERDICT_SEND:
                 output(to, leaving)

@@ -47,6 +47,10 @@ class Code:
         self.b.store(value, made)
         return made
 
+    def variables(self, count: int) -> ir.Value:
+        """Words in a row, whose address may be given away."""
+        return self._variables.alloca(I64, count)
+
     def get(self, variable: ir.Value) -> ir.Value:
         """The value of a variable."""
         return self.b.load(variable, typ=I64)

@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import llvmlite.binding as llvm  # type: ignore[import-untyped]
 from p4pmip.softswitch.ir import Program
 from p4pmip.softswitch.native.batch import define_batch
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW, TableLayout
+from p4pmip.softswitch.native.loop import define_loop
 from p4pmip.softswitch.native.lower import Lowering
 from p4pmip.softswitch.native.memory import NativeCounter, NativeTable
 from p4pmip.softswitch.native.slab import Epoch
@@ -24,7 +25,7 @@ FAST, OPTIMIZED = 0, 2
 PROCESS = ctypes.CFUNCTYPE(
     ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p
 )
-BATCH = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)
+LOOP = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p)
 
 _initialized = threading.Lock()
 _ready = False
@@ -45,7 +46,8 @@ class Machine:
 
     engine: Any
     process: Any
-    batch: Any
+    loop: Any
+    """Releases the GIL while it runs."""
     views: Mapping[str, int]
     defaults: Mapping[str, int]
     counters: Mapping[str, int]
@@ -58,7 +60,7 @@ def build(program: Program, drop_port: int, cpu_port: int, level: int) -> Machin
     _initialize()
     lowering = Lowering(program, drop_port, cpu_port)
     made = lowering.build()
-    define_batch(made, lowering.function)
+    define_loop(made, define_batch(made, lowering.function))
     text = str(made)
     module = llvm.parse_assembly(text)
     module.verify()
@@ -72,7 +74,7 @@ def build(program: Program, drop_port: int, cpu_port: int, level: int) -> Machin
     return Machine(
         engine,
         PROCESS(engine.get_function_address("process")),
-        BATCH(engine.get_function_address("batch")),
+        LOOP(engine.get_function_address("loop")),
         {name: address(variable.name) for name, variable in lowering.views.items()},
         {name: address(variable.name) for name, variable in lowering.defaults.items()},
         {name: address(variable.name) for name, variable in lowering.counters.items()},
@@ -104,19 +106,23 @@ class NativeExecutor:
             tables[name].mirror = mirror
         for name, cells in self.counters.items():
             counters[name].mirror = cells
-        self._better: Machine | None = None
+        self.looping = False
+        """Whether a packet loop runs the machine code; nothing else may then: both would count in the same cells."""
+        self.better: Machine | None = None
+        """What is used from now on, unless a packet loop runs the other."""
         self._use(self.machine)
         self._in = ctypes.create_string_buffer(MAXIMUM_FRAME)
         self._out = ctypes.create_string_buffer(MAXIMUM_FRAME + GROWTH)
 
-    def optimize(self) -> threading.Thread:
-        """Begin to make better machine code; it is used from the first packet after it is ready."""
-        thread = threading.Thread(target=self._optimize, daemon=True, name="p4pmip-optimize")
+    def optimize(self, ready: Callable[[], None] = lambda: None) -> threading.Thread:
+        """Begin to make better machine code; `ready` is called in another thread when it is there."""
+        thread = threading.Thread(target=self._optimize, args=(ready,), daemon=True, name="p4pmip-optimize")
         thread.start()
         return thread
 
-    def _optimize(self) -> None:
-        self._better = build(*self._arguments, OPTIMIZED)
+    def _optimize(self, ready: Callable[[], None]) -> None:
+        self.better = build(*self._arguments, OPTIMIZED)
+        ready()
 
     def _use(self, machine: Machine) -> None:
         for name, mirror in self.tables.items():
@@ -126,10 +132,10 @@ class NativeExecutor:
         self.machine = machine
 
     def current(self) -> Machine:
-        """The best machine code there is."""
-        if self._better is not None:
-            self._use(self._better)
-            self._better = None
+        """The best machine code there is. No packet loop may run."""
+        if self.better is not None:
+            self._use(self.better)
+            self.better = None
         return self.machine
 
     def run(self, port: int, frame: bytes, now: float) -> tuple[int, int, bytes]:

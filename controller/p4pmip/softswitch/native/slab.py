@@ -19,6 +19,7 @@ class Epoch:
 
     def __init__(self) -> None:
         self.word = (ctypes.c_uint64 * 1)(1)
+        self.address = ctypes.addressof(self.word)
         self._retired: deque[tuple[int, list[Any] | None, Any]] = deque()
 
     def retire(self, thing: Any, free: list[Any] | None = None) -> None:

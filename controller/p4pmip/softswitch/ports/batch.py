@@ -1,26 +1,54 @@
-"""Many frames of Linux interfaces at once, in and out, for machine code: recvmmsg(2) and sendmmsg(2)."""
+"""The memory between Linux interfaces, machine code and Python: recvmmsg(2), sendmmsg(2), and a ring for the rest."""
 
+import contextlib
 import ctypes
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+import os
+import select
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from p4pmip.softswitch.native.batch import PORTS, Job
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND
+from p4pmip.softswitch.native.loop import Control, Place, Ring, Sender
+from p4pmip.softswitch.native.slots import slots
 from p4pmip.softswitch.ports.linux import LinuxPort, with_tag
-
-if TYPE_CHECKING:
-    from p4pmip.softswitch.native.executor import Machine
 
 BATCH = 64
 FRAME_OCTETS = 10_240
 OUTPUT_OCTETS = FRAME_OCTETS + GROWTH
 CONTROL_OCTETS = 48
-CONTROL_HEADER = 16
-PORTS = 512
-MSG_DONTWAIT = 0x40
-EAGAIN = 11
+RING = 512
+"""Frames that wait for the interpreter."""
 
 
-Rest = Callable[[bytes, tuple[int, bytes] | None], None]
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Packets that the loop dropped: by the program in ingress and egress, by interfaces, for want of room."""
+
+    ingress: int = 0
+    egress: int = 0
+    refused: int = 0
+    overflown: int = 0
+
+    def since(self, before: "Counts") -> "Counts":
+        """What came after `before` was counted."""
+        return Counts(
+            self.ingress - before.ingress,
+            self.egress - before.egress,
+            self.refused - before.refused,
+            self.overflown - before.overflown,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A frame that machine code could not finish."""
+
+    port: int
+    """Where it came in."""
+    frame: bytes
+    leaves: int | None
+    """Only sending it on this port is left to do; None: it is as it came, and machine code has done nothing with it."""
 
 
 class Vector(ctypes.Structure):
@@ -49,108 +77,150 @@ libc.recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c
 libc.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
 
 
-class _Sender:
+class Pollfd(ctypes.Structure):
+    """struct pollfd."""
+
+    _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
+
+
+class _Outgoing:
     """Frames that wait to leave on one port."""
 
     def __init__(self, port: LinuxPort) -> None:
-        self.port = port
         self.vectors = (Vector * BATCH)()
         self.messages = (Message * BATCH)()
         for index in range(BATCH):
             self.messages[index].vectors = ctypes.addressof(self.vectors) + index * ctypes.sizeof(Vector)
             self.messages[index].vector_count = 1
-        # What machine code knows: how many wait, and where their vectors are.
-        self.queue = (ctypes.c_uint64 * 2)(0, ctypes.addressof(self.vectors))
-
-    def flush(self) -> int:
-        """Send what waits; how many the interface did not take."""
-        waiting, self.queue[0] = self.queue[0], 0
-        refused, at = 0, 0
-        base, size = ctypes.addressof(self.messages), ctypes.sizeof(Message)
-        while at < waiting:
-            sent = libc.sendmmsg(self.port.fileno(), base + at * size, waiting - at, MSG_DONTWAIT)
-            if sent <= 0:
-                # The first of them is refused; those behind it may not be.
-                refused, sent = refused + 1, 1
-            at += sent
-        return refused
+        self.words = (ctypes.c_uint64 * Sender.LENGTH)()
+        self.words[Sender.VECTORS] = ctypes.addressof(self.vectors)
+        self.words[Sender.MESSAGES] = ctypes.addressof(self.messages)
+        self.words[Sender.SOCKET] = port.fileno()
 
 
-class Batches:
-    """The buffers of a switch's interfaces."""
+class _Incoming:
+    """The buffers that frames are received into and run from: one batch at a time."""
 
-    def __init__(self, ports: Mapping[int, LinuxPort]) -> None:
-        self._input = ctypes.create_string_buffer(BATCH * FRAME_OCTETS)
-        self._output = ctypes.create_string_buffer(BATCH * OUTPUT_OCTETS)
-        self._control = ctypes.create_string_buffer(BATCH * CONTROL_OCTETS)
-        self._vectors = (Vector * BATCH)()
-        self._messages = (Message * BATCH)()
+    def __init__(self, by_port: int) -> None:
+        self.input = ctypes.create_string_buffer(BATCH * FRAME_OCTETS)
+        self.output = ctypes.create_string_buffer(BATCH * OUTPUT_OCTETS)
+        self.control = ctypes.create_string_buffer(BATCH * CONTROL_OCTETS)
+        self.vectors = (Vector * BATCH)()
+        self.messages = (Message * BATCH)()
         for index in range(BATCH):
-            self._vectors[index].base = ctypes.addressof(self._input) + index * FRAME_OCTETS
-            self._vectors[index].length = FRAME_OCTETS
-            message = self._messages[index]
-            message.vectors = ctypes.addressof(self._vectors) + index * ctypes.sizeof(Vector)
+            self.vectors[index].base = ctypes.addressof(self.input) + index * FRAME_OCTETS
+            self.vectors[index].length = FRAME_OCTETS
+            message = self.messages[index]
+            message.vectors = ctypes.addressof(self.vectors) + index * ctypes.sizeof(Vector)
             message.vector_count = 1
-            message.control = ctypes.addressof(self._control) + index * CONTROL_OCTETS
+            message.control = ctypes.addressof(self.control) + index * CONTROL_OCTETS
             message.control_length = CONTROL_OCTETS
-        self._results = (ctypes.c_uint64 * BATCH)()
-        self._senders = {number: _Sender(port) for number, port in ports.items() if number < PORTS}
-        self._by_port = (ctypes.c_uint64 * PORTS)()
-        for number, sender in self._senders.items():
-            self._by_port[number] = ctypes.addressof(sender.queue)
-        self._job = (ctypes.c_uint64 * 14)(
-            ctypes.addressof(self._messages), 0, ctypes.addressof(self._input), FRAME_OCTETS,
-            ctypes.addressof(self._output), OUTPUT_OCTETS, 0, 0, ctypes.addressof(self._results),
-            ctypes.addressof(self._control), CONTROL_OCTETS, ctypes.addressof(self._by_port), 0, 0,
-        )  # fmt: skip
+        self.results = (ctypes.c_uint64 * BATCH)()
+        self.job = (ctypes.c_uint64 * Job.LENGTH)()
+        for word, value in (
+            (Job.MESSAGES, ctypes.addressof(self.messages)),
+            (Job.INPUT, ctypes.addressof(self.input)),
+            (Job.INPUT_STRIDE, FRAME_OCTETS),
+            (Job.OUTPUT, ctypes.addressof(self.output)),
+            (Job.OUTPUT_STRIDE, OUTPUT_OCTETS),
+            (Job.RESULTS, ctypes.addressof(self.results)),
+            (Job.CONTROL, ctypes.addressof(self.control)),
+            (Job.CONTROL_STRIDE, CONTROL_OCTETS),
+            (Job.SENDERS, by_port),
+        ):
+            self.job[word] = value
 
-    def forget(self, number: int) -> None:
-        """A port has gone."""
-        self._senders.pop(number, None)
-        if number < PORTS:
-            self._by_port[number] = 0
 
-    def forward(
-        self,
-        port: LinuxPort,
-        machine: "Machine",
-        now: float,
-        rest: "Rest",
-    ) -> tuple[int, int, int, int]:
-        """Take what waits on a port, at most a batch, through machine code.
+class Leftovers:
+    """The ring, from the side of Python."""
 
-        `rest` is called for each frame that machine code could not finish: with the frame, and, where only the port it
-        leaves on is not one of these, that port and the frame that leaves.
+    def __init__(self) -> None:
+        self._stride = 8 * Place.FRAME + OUTPUT_OCTETS
+        self._places = ctypes.create_string_buffer(RING * self._stride)
+        self._start = ctypes.addressof(self._places)
+        self.wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable while something was put in since `take` was last called."""
+        self.words = (ctypes.c_uint64 * Ring.LENGTH)(0, 0, RING - 1, self._start, self._stride, self.wake)
 
-        Returns:
-            (received, dropped in ingress, dropped in egress, refused by an interface).
+    def take(self) -> Rest | None:
+        """The next frame."""
+        tail: int = self.words[Ring.TAIL]
+        if tail == self.words[Ring.HEAD]:
+            return None
+        at = self._start + (tail & RING - 1) * self._stride
+        place = (ctypes.c_uint64 * Place.FRAME).from_address(at)
+        result, port = place[Place.RESULT], place[Place.PORT]
+        frame = ctypes.string_at(at + 8 * Place.FRAME, place[Place.SIZE])
+        if result >> KIND_SHIFT == VERDICT_SEND:
+            rest = Rest(port, frame, result >> PORT_SHIFT & 0xFFFFFF)
+        else:
+            rest = Rest(port, with_tag(frame, bytes(place)[8 * Place.TAG :]), None)
+        slots().publish(ctypes.addressof(self.words) + 8 * Ring.TAIL, tail + 1)
+        return rest
 
-        Raises:
-            OSError: the interface has gone.
-        """
-        count = libc.recvmmsg(port.fileno(), ctypes.addressof(self._messages), BATCH, MSG_DONTWAIT, None)
-        if count < 0:
-            error = ctypes.get_errno()
-            if error == EAGAIN:
-                return 0, 0, 0, 0
-            raise OSError(error, "recvmmsg")
-        job = self._job
-        job[1], job[6], job[7], job[12], job[13] = count, port.number, int(now * 1_000_000), 0, 0
-        left = machine.batch(ctypes.addressof(job))
-        if left:
-            self._rest(count, rest)
-        refused = sum(sender.flush() for sender in self._senders.values() if sender.queue[0])
-        return count, job[12], job[13], refused
+    def close(self) -> None:
+        """Give the eventfd back."""
+        os.close(self.wake)
 
-    def _rest(self, count: int, rest: "Rest") -> None:
-        for index in range(count):
-            result = self._results[index]
-            if not result:
-                continue
-            frame = ctypes.string_at(self._vectors[index].base, self._messages[index].length)
-            if result >> KIND_SHIFT == VERDICT_SEND:
-                at = ctypes.addressof(self._output) + index * OUTPUT_OCTETS
-                rest(frame, (result >> PORT_SHIFT & 0xFFFFFF, ctypes.string_at(at, result & 0xFFFFFFFF)))
-            else:
-                control = ctypes.string_at(ctypes.addressof(self._control) + index * CONTROL_OCTETS, CONTROL_OCTETS)
-                rest(with_tag(frame, control[CONTROL_HEADER:]), None)
+
+class Interfaces:
+    """All that the packet loop works with, for some ports. `control` is what it is called with."""
+
+    def __init__(self, ports: Mapping[int, LinuxPort], leftovers: Leftovers) -> None:
+        self._numbers = list(ports)
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll = (Pollfd * (len(ports) + 1))()
+        for index, port in enumerate(ports.values()):
+            self._poll[index].fd, self._poll[index].events = port.fileno(), select.POLLIN
+        self._poll[len(ports)].fd, self._poll[len(ports)].events = self._wake, select.POLLIN
+        self._port_words = (ctypes.c_uint64 * max(len(ports), 1))(*ports)
+        self._outgoing = {number: _Outgoing(port) for number, port in ports.items() if number < PORTS}
+        addresses = {number: ctypes.addressof(one.words) for number, one in self._outgoing.items()}
+        self._by_port = (ctypes.c_uint64 * PORTS)(*(addresses.get(number, 0) for number in range(PORTS)))
+        self._senders = (ctypes.c_uint64 * max(len(addresses), 1))(*addresses.values())
+        self._incoming = _Incoming(ctypes.addressof(self._by_port))
+        self._leftovers = leftovers
+        self._words = (ctypes.c_uint64 * Control.LENGTH)()
+        for word, value in (
+            (Control.JOB, ctypes.addressof(self._incoming.job)),
+            (Control.CAPACITY, BATCH),
+            (Control.PORTS, len(ports)),
+            (Control.POLL, ctypes.addressof(self._poll)),
+            (Control.NUMBERS, ctypes.addressof(self._port_words)),
+            (Control.SENDERS, len(addresses)),
+            (Control.SENDER_LIST, ctypes.addressof(self._senders)),
+            (Control.RING, ctypes.addressof(leftovers.words)),
+        ):
+            self._words[word] = value
+        self.control = ctypes.addressof(self._words)
+
+    def arm(self, epoch: int) -> None:
+        """The loop may be started; it tells at the address `epoch` when packets run."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        self._words[Control.EPOCH] = epoch
+        self._words[Control.STOP] = 0
+
+    def stop(self) -> None:
+        """Make the loop return."""
+        slots().publish(self.control + 8 * Control.STOP, 1)
+        os.eventfd_write(self._wake, 1)
+
+    def number(self, place: int) -> int:
+        """The port at a place, as the loop names it."""
+        return self._numbers[place]
+
+    def forget(self, place: int) -> None:
+        """The port at a place cannot be received from: do not look at it. The loop must not run."""
+        self._poll[place].fd = -1
+
+    def counts(self) -> Counts:
+        """What the loop has counted so far."""
+        job, words = self._incoming.job, self._words
+        return Counts(
+            job[Job.DROPPED_INGRESS], job[Job.DROPPED_EGRESS], words[Control.REFUSED], words[Control.OVERFLOWN]
+        )
+
+    def close(self) -> None:
+        """Give the eventfd back. The loop must not run."""
+        os.close(self._wake)

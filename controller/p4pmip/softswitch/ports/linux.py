@@ -60,8 +60,8 @@ class LinuxPort:
         with contextlib.suppress(OSError):
             one.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
         one.bind((self.interface, ETH_P_ALL))
-        index = socket.if_nametoindex(self.interface)
-        membership = struct.pack("@iHH8s", index, PACKET_MR_PROMISC, 0, b"")
+        self._index = socket.if_nametoindex(self.interface)
+        membership = struct.pack("@iHH8s", self._index, PACKET_MR_PROMISC, 0, b"")
         one.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
         one.setblocking(False)
 
@@ -73,7 +73,7 @@ class LinuxPort:
         """The next frame, or None. The kernel takes VLAN tags out of frames; they are put back.
 
         Raises:
-            OSError: the interface has gone.
+            OSError: the interface has gone, or is down now.
         """
         try:
             frame, ancillary, _, _ = self._socket.recvmsg(FRAME_LIMIT, _SPACE)
@@ -83,6 +83,14 @@ class LinuxPort:
             if level == SOL_PACKET and kind == PACKET_AUXDATA and len(data) >= _AUXDATA.size:
                 return with_tag(frame, data)
         return frame
+
+    def exists(self) -> bool:
+        """Whether the interface is still there, up or down."""
+        try:
+            socket.if_indextoname(self._index)
+        except OSError:
+            return False
+        return True
 
     def send(self, frame: bytes) -> bool:
         """Send a frame; False if the interface does not take it (full, too long, too short, down)."""

@@ -1,7 +1,7 @@
 """BMv2's packets over gRPC (p4.bm.DataplaneInterface): ports without interfaces and without root."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -52,7 +52,7 @@ OPER_STATUS_DOWN = 1
 class DataplaneInterface:
     """Packets in by `packet(port, frame)`; packets out with `leave`."""
 
-    def __init__(self, device_id: int, packet: Callable[[int, bytes], None]) -> None:
+    def __init__(self, device_id: int, packet: Callable[[int, bytes], Awaitable[None]]) -> None:
         self._device_id = device_id
         self._packet = packet
         self._listeners: set[asyncio.Queue[Any]] = set()
@@ -74,7 +74,7 @@ class DataplaneInterface:
         async def listen() -> None:
             async for request in requests:
                 if request.device_id == self._device_id and request.port not in self._down:
-                    self._packet(request.port, request.packet)
+                    await self._packet(request.port, request.packet)
             queue.put_nowait(None)
 
         listener = asyncio.create_task(listen())

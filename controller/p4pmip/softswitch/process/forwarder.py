@@ -1,35 +1,39 @@
-"""The forwarding process: ports, the device, and its end of the channel, in one loop that blocks on nothing else.
+"""The forwarding process: ports, the device, and its end of the channels.
 
-Requests come first: between two of them at most `BURST` seconds are spent on packets, so that a write never waits long,
-and a port that is flooded does not starve the others.
+With the native executor the interfaces are served by machine code in a thread of its own (`PacketLoop`); this module is
+the other thread, which owns the tables, answers requests, and interprets what machine code leaves over. Otherwise it
+serves the interfaces too. Requests come first: between two of them at most `BURST` seconds are spent on packets, so
+that a write never waits long, and a port that is flooded does not starve the others.
 """
 
 import gc
 import json
+import os
 import select
 import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from p4pmip.softswitch.ports.batch import BATCH, Batches
 from p4pmip.softswitch.ports.linux import LinuxPort
 from p4pmip.softswitch.ports.pcap import PcapWriter, read_pcap
-from p4pmip.softswitch.process.channel import Kind, Message, Unpacker, pack
+from p4pmip.softswitch.process.channel import Channel, Kind, Message
+from p4pmip.softswitch.process.loop import PacketLoop
 from p4pmip.softswitch.target.device import Device
 from p4pmip.softswitch.target.endpoint import Endpoint
 from p4pmip.softswitch.target.stubs import p4runtime
 
 BURST = 0.003
 TICK = 0.02
-BACKLOG_LIMIT = 8 << 20
-"""Octets that wait for the gRPC process; packet-ins beyond it are dropped."""
+REQUESTS_AT_ONCE = 1 << 20
+PACKETS_AT_ONCE = 1 << 13
+"""Octets that are read from a channel in one go."""
 
-COLLECT_AFTER = 100_000
-"""Allocations between two garbage collections: packets make no cycles."""
+COLLECT_AFTER = 50_000
+"""Allocations between two garbage collections: what is left then is not looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +55,39 @@ class Options:
 class Forwarder:
     """The loop."""
 
-    def __init__(self, options: Options, channel: socket.socket) -> None:
+    def __init__(self, options: Options, requests: socket.socket, packets: socket.socket) -> None:
         self.options = options
-        self.channel = channel
+        self._poll = select.poll()
+        self.requests, self.packets = Channel(requests, self._poll), Channel(packets, self._poll)
         self.device = Device(options.device_id, options.cpu_port, options.drop_port, options.executor)
         self.device.output = self._leave
         self.endpoint = Endpoint(self.device, time.monotonic, time.time)
         self._ports: dict[int, LinuxPort] = {}
         self._captures: dict[tuple[int, str], PcapWriter] = {}
-        self._unpacker = Unpacker()
-        self._backlog = bytearray()
-        self._poll = select.poll()
         self._by_fd: dict[int, LinuxPort] = {}
         self._files: list[tuple[float, int, bytes]] = []
-        self._running = True
-        self._batches: Batches | None = None
+        self._loop: PacketLoop | None = None
 
     # -- start --
 
     def start(self) -> None:
         """Open the ports and load the program that was given."""
+        for number, name in self.options.interfaces:
+            if self.options.use_files is None:
+                self._ports[number] = LinuxPort(number, name)
+            self._capture(number, name)
+        if self.options.executor == "native" and self._ports and not self._captures:
+            self._loop = PacketLoop(self._ports)
+            self._poll.register(self._loop.wake, select.POLLIN)
+            self.device.held = self._loop.held
+            self.device.optimized = self._loop.nudge
         if self.options.config is not None:
             config = p4runtime.ForwardingPipelineConfig.FromString(Path(self.options.config).read_bytes())
             self.device.load(config)
-        for number, name in self.options.interfaces:
-            if self.options.use_files is None:
-                port = LinuxPort(number, name)
-                self._ports[number] = self._by_fd[port.fileno()] = port
-                self._poll.register(port.fileno(), select.POLLIN)
-            self._capture(number, name)
-        if self.options.executor == "native" and self._ports and not self._captures:
-            self._batches = Batches(self._ports)
-        self._poll.register(self.channel.fileno(), select.POLLIN)
-        self.channel.setblocking(False)
+        self._arrange()
         if self.options.use_files is not None:
             self._read_files(time.monotonic() + self.options.use_files)
-        self._say((Kind.READY,))
+        self.requests.send((Kind.READY,))
 
     def _capture(self, number: int, name: str) -> None:
         if self.options.use_files is not None:
@@ -109,25 +110,36 @@ class Forwarder:
 
     def run(self) -> None:
         """Until the other process closes the channel."""
+        gc.disable()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(COLLECT_AFTER)
         next_tick = time.monotonic() + TICK
-        while self._running:
+        left_over = False
+        while self.requests.open:
             now = time.monotonic()
             if now >= next_tick:
-                self.endpoint.tick()
+                self._tick()
                 next_tick = now + TICK
             self._play_files(now)
-            ready = self._poll.poll(0 if self._files else max(0.0, next_tick - now) * 1000)
-            ports = []
-            for fd, event in ready:
-                if fd == self.channel.fileno():
-                    self._channel_event(event)
-                else:
-                    ports.append(self._by_fd[fd])
-            if ports:
-                self._forward_natively(ports) if self._native() else self._forward(ports)
+            wait = 0 if self._files or left_over else max(0.0, next_tick - now) * 1000
+            ready = dict(self._poll.poll(wait))
+            if self.requests.fd in ready:
+                for message in self.requests.receive(ready[self.requests.fd], REQUESTS_AT_ONCE):
+                    self._handle(message)
+            if self.packets.fd in ready:
+                for message in self.packets.receive(ready[self.packets.fd], PACKETS_AT_ONCE):
+                    self._handle(message)
+            if ports := [port for fd, port in self._by_fd.items() if fd in ready]:
+                self._forward(ports)
+            if self._loop is not None:
+                left_over = self._help(self._loop)
+
+    def _tick(self) -> None:
+        self.endpoint.tick()
+        self._count()
+        if gc.get_count()[0] > COLLECT_AFTER:
+            gc.collect()
+            gc.freeze()
 
     def _forward(self, ports: list[LinuxPort]) -> None:
         """Frames of these ports in turn, for one burst."""
@@ -139,7 +151,8 @@ class Forwarder:
                 try:
                     frame = port.receive()
                 except OSError as error:
-                    self._lost(port, error)
+                    if not port.exists():
+                        self._lost(port, str(error.strerror))
                     frame = None
                 if frame is None:
                     ports.remove(port)
@@ -149,55 +162,68 @@ class Forwarder:
                 receive(port.number, frame, now)
                 now = clock()
 
-    def _native(self) -> bool:
-        running = self.device.running
-        return self._batches is not None and running is not None and running.pipeline.native is not None
-
-    def _forward_natively(self, ports: list[LinuxPort]) -> None:
-        """Batches of these ports in turn, for one burst."""
-        running, batches = self.device.running, self._batches
-        assert running is not None
-        assert running.pipeline.native is not None
-        assert batches is not None
-        machine, drops = running.pipeline.native.current(), running.pipeline.drops
+    def _help(self, loop: PacketLoop) -> bool:
+        """Do what machine code leaves to Python, for one burst; whether there is more."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(loop.wake)
+        while loop.lost:
+            self._lost(self._ports[loop.lost.popleft()], "No such device")
+        if loop.native is not None and loop.native.better is not None:
+            loop.renew()
         now = time.monotonic()
         end = now + BURST
-        while ports and now < end:
-            for port in tuple(ports):
-                try:
-                    done = batches.forward(port, machine, now, partial(self._left_over, port.number, now))
-                except OSError as error:
-                    self._lost(port, error)
-                    ports.remove(port)
-                    continue
-                count, ingress, egress, refused = done
-                drops["ingress"] += ingress
-                drops["egress"] += egress
-                self.device.counters["port_refused"] += refused
-                if count < BATCH:
-                    ports.remove(port)
+        while now < end:
+            rest = loop.take()
+            if rest is None:
+                return False
+            if rest.leaves is not None:
+                self.device.deliver(rest.leaves, rest.frame)
+            else:
+                self.device.interpret(rest.port, rest.frame, now)
             now = time.monotonic()
+        return True
 
-    def _left_over(self, number: int, now: float, frame: bytes, leaving: tuple[int, bytes] | None) -> None:
-        if leaving is not None:
-            self.device.deliver(*leaving)
-        else:
-            self.device.interpret(number, frame, now)
+    def _arrange(self) -> None:
+        """Serve the interfaces by machine code or here, whichever the program that runs now is for."""
+        running = self.device.running
+        native = None if running is None else running.pipeline.native
+        if self._loop is not None and native is not self._loop.native:
+            self._count()
+            self._loop.stop()
+            if native is not None:
+                self._loop.start(native)
+        machine = self._loop is not None and native is not None
+        wanted = {} if machine else {port.fileno(): port for port in self._ports.values()}
+        for fd in self._by_fd.keys() - wanted.keys():
+            self._poll.unregister(fd)
+        for fd in wanted.keys() - self._by_fd.keys():
+            self._poll.register(fd, select.POLLIN)
+        self._by_fd = wanted
+
+    def _count(self) -> None:
+        """Take over what machine code dropped."""
+        if self._loop is None or self.device.running is None:
+            return
+        counts, drops = self._loop.counted(), self.device.running.pipeline.drops
+        drops["ingress"] += counts.ingress
+        drops["egress"] += counts.egress
+        self.device.counters["port_refused"] += counts.refused
+        self.device.counters["interpreter_busy"] += counts.overflown
 
     def _play_files(self, now: float) -> None:
         while self._files and self._files[-1][0] <= now:
             _, number, frame = self._files.pop()
             self.device.receive(number, frame, now)
 
-    def _lost(self, port: LinuxPort, error: OSError) -> None:
+    def _lost(self, port: LinuxPort, why: str) -> None:
         """An interface went away under the switch: the other ports go on."""
-        self._poll.unregister(port.fileno())
-        del self._by_fd[port.fileno()]
         del self._ports[port.number]
-        if self._batches is not None:
-            self._batches.forget(port.number)
+        if self._loop is not None:
+            self._count()
+            self._loop.forget(port.number)
+        self._arrange()
         port.close()
-        self._say((Kind.NOTICE, f"port {port.number} ({port.interface}) is lost: {error.strerror}"))
+        self.requests.send((Kind.NOTICE, f"port {port.number} ({port.interface}) is lost: {why}"))
 
     def _leave(self, number: int, frame: bytes) -> None:
         port = self._ports.get(number)
@@ -206,37 +232,22 @@ class Forwarder:
         if port is not None:
             if not port.send(frame):
                 self.device.counters["port_refused"] += 1
-        elif (number, "out") not in self._captures:
-            self._say((Kind.PACKET, number, frame), droppable=True)
+        elif (number, "out") not in self._captures and not self.packets.send((Kind.PACKET, number, frame), True):
+            self.device.counters["port_refused"] += 1
 
     def _record(self, number: int, way: str, frame: bytes) -> None:
         capture = self._captures.get((number, way))
         if capture is not None:
             capture.write(frame, time.time())
 
-    # -- the channel --
-
-    def _channel_event(self, event: int) -> None:
-        if event & select.POLLOUT:
-            self._flush()
-        if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
-            try:
-                data = self.channel.recv(1 << 20)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._running = False
-                return
-            for message in self._unpacker.feed(data):
-                self._handle(message)
+    # -- the channels --
 
     def _handle(self, message: Message) -> None:
         match message:
             case (Kind.CALL, number, method, request):
                 reply = self.endpoint.call(method, request)
-                self._say((Kind.REPLY, number, reply.responses, int(reply.code), reply.message, reply.details))
+                self._arrange()
+                self.requests.send((Kind.REPLY, number, reply.responses, int(reply.code), reply.message, reply.details))
             case (Kind.OPENED, stream):
                 self.endpoint.stream_opened(stream, self._sender(stream), self._ender(stream))
             case (Kind.MESSAGE, stream, data):
@@ -247,54 +258,41 @@ class Forwarder:
                 self.device.receive(port, frame, time.monotonic())
 
     def _sender(self, stream: int) -> Callable[[bytes], None]:
-        return lambda data: self._say((Kind.MESSAGE, stream, data), droppable=True)
+        def send(data: bytes) -> None:
+            if not self.requests.send((Kind.MESSAGE, stream, data), droppable=True):
+                self.device.counters["controller_slow"] += 1
+
+        return send
 
     def _ender(self, stream: int) -> Callable[[int, str], None]:
-        return lambda code, text: self._say((Kind.ENDED, stream, int(code), text))
+        def end(code: int, text: str) -> None:
+            self.requests.send((Kind.ENDED, stream, int(code), text))
 
-    def _say(self, message: Message, droppable: bool = False) -> None:
-        if droppable and len(self._backlog) > BACKLOG_LIMIT:
-            self.device.counters["controller_slow"] += 1
-            return
-        waiting = bool(self._backlog)
-        self._backlog += pack(message)
-        if not waiting:
-            self._flush()
-
-    def _flush(self) -> None:
-        try:
-            while self._backlog:
-                sent = self.channel.send(self._backlog)
-                del self._backlog[:sent]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._running = False
-            return
-        wanted = select.POLLIN | (select.POLLOUT if self._backlog else 0)
-        self._poll.register(self.channel.fileno(), wanted)
+        return end
 
     def close(self) -> None:
         """Give everything back."""
+        if self._loop is not None:
+            self._loop.close()
         for port in self._ports.values():
             port.close()
         for capture in self._captures.values():
             capture.close()
-        self.channel.close()
+        self.requests.socket.close()
+        self.packets.socket.close()
 
 
 def main() -> int:
-    """`python -m p4pmip.softswitch.process.forwarder FD OPTIONS`; ends when the channel ends."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    given = json.loads(sys.argv[2])
+    """`python -m p4pmip.softswitch.process.forwarder REQUESTS PACKETS OPTIONS`; ends when the channel ends."""
+    requests, packets = (socket.socket(fileno=int(one)) for one in sys.argv[1:3])
+    given = json.loads(sys.argv[3])
     given["interfaces"] = tuple((number, name) for number, name in given["interfaces"])
-    forwarder = Forwarder(Options(**given), channel)
+    forwarder = Forwarder(Options(**given), requests, packets)
     try:
         forwarder.start()
     except Exception as error:  # whatever it is, the other process tells it to the person
-        channel.setblocking(True)
         text = f"{error.filename or 'interface'}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        channel.sendall(pack((Kind.FAILED, text)))
+        forwarder.requests.fail(text)
         return 1
     try:
         forwarder.run()

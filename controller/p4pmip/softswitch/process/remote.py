@@ -32,7 +32,6 @@ class RemoteLink:
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Reply]] = {}
         self._streams: dict[int, tuple[Callable[[bytes], None], Callable[[int, str], None]]] = {}
-        self._unpacker = Unpacker()
         self.on_packet: Callable[[int, bytes], None] = lambda _port, _frame: None
         self.on_notice: Callable[[str], None] = lambda _text: None
         self.lost = asyncio.Event()
@@ -44,35 +43,43 @@ class RemoteLink:
         Raises:
             ForwarderLost: it could not start; says why.
         """
-        here, there = socket.socketpair()
-        arguments = [sys.executable, "-m", "p4pmip.softswitch.process.forwarder", str(there.fileno())]
+        pairs = [socket.socketpair() for _ in range(2)]
+        there = [end for _, end in pairs]
+        arguments = [sys.executable, "-m", "p4pmip.softswitch.process.forwarder"]
         self._process = await asyncio.create_subprocess_exec(
             *arguments,
+            *[str(end.fileno()) for end in there],
             json.dumps(asdict(self._options)),
-            pass_fds=[there.fileno()],
+            pass_fds=[end.fileno() for end in there],
             stdin=asyncio.subprocess.DEVNULL,
             # A Ctrl-C is for this process; the other one ends with the channel.
             start_new_session=True,
         )
-        there.close()
-        self._reader, self._writer = await asyncio.open_connection(sock=here)
-        self._listener = asyncio.create_task(self._listen())
+        for end in there:
+            end.close()
+        (reader, self._writer), (packets, self._packets) = [
+            await asyncio.open_connection(sock=here) for here, _ in pairs
+        ]
+        self._listeners = [asyncio.create_task(self._listen(one)) for one in (reader, packets)]
         await self._ready
 
     async def stop(self) -> None:
         """End the forwarding process."""
+        for listener in self._listeners:
+            listener.cancel()
+        self._packets.close()
         self._writer.close()
-        self._listener.cancel()
         try:
             await asyncio.wait_for(self._process.wait(), STOP_WITHIN)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
 
-    async def _listen(self) -> None:
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        unpacker = Unpacker()
         try:
-            while data := await self._reader.read(CHUNK):
-                for message in self._unpacker.feed(data):
+            while data := await reader.read(CHUNK):
+                for message in unpacker.feed(data):
                     self._handle(message)
         except ConnectionError:
             pass
@@ -135,6 +142,7 @@ class RemoteLink:
         if self._streams.pop(stream, None) is not None:
             self._writer.write(pack((Kind.CLOSED, stream)))
 
-    def packet(self, port: int, frame: bytes) -> None:
-        """A frame for a port that is served over gRPC."""
-        self._writer.write(pack((Kind.PACKET, port, frame)))
+    async def packet(self, port: int, frame: bytes) -> None:
+        """A frame for a port that is served over gRPC; returns when the forwarding process keeps up."""
+        self._packets.write(pack((Kind.PACKET, port, frame)))
+        await self._packets.drain()

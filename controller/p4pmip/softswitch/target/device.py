@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from p4pmip.softswitch.packet import Trace
 from p4pmip.softswitch.target.arbitration import Arbitration, Notification, Stream
@@ -16,6 +17,7 @@ from p4pmip.softswitch.target.stubs import p4runtime
 
 API_VERSION = "1.4.1"
 
+DATAPLANE_ATOMIC = p4runtime.WriteRequest.DATAPLANE_ATOMIC
 CONTINUE_ON_ERROR = p4runtime.WriteRequest.CONTINUE_ON_ERROR
 Actions = p4runtime.SetForwardingPipelineConfigRequest
 
@@ -124,6 +126,8 @@ class Device:
         send: Called with a stream and a message for it.
         output: Called with a port and a frame that leaves there.
         counters: What was dropped, by reason.
+        held: No packet runs in another thread while this lasts.
+        optimized: Called in another thread when better machine code is ready to be used.
     """
 
     def __init__(self, device_id: int, cpu_port: int, drop_port: int, executor: str = "interpreter") -> None:
@@ -137,6 +141,8 @@ class Device:
         self.counters: Counter[str] = Counter()
         self.send: Callable[[Stream, p4runtime.StreamMessageResponse], None] = lambda _stream, _message: None
         self.output: Callable[[int, bytes], None] = lambda _port, _frame: None
+        self.held: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.optimized: Callable[[], None] = lambda: None
         self.running: Running | None = None
         self._saved: Loaded | None = None
         self._now = 0.0
@@ -177,21 +183,28 @@ class Device:
         """Start with this configuration, as a switch that is given its program on the command line."""
         self._commit(load(config, self.drop_port))
 
-    def _commit(self, loaded: Loaded) -> Running:
-        return self._run(Running(loaded))
+    def _commit(self, loaded: Loaded) -> None:
+        self.running = self._prepared(loaded)
 
-    def _run(self, running: Running) -> Running:
+    def _prepared(self, loaded: Loaded) -> Running:
+        """A configuration that can run, with nothing written into it."""
+        running = Running(loaded)
         if self.executor == "native":
             native = running.pipeline.use_native(self.cpu_port)
             if native is not None:
-                native.optimize()
+                native.optimize(self.optimized)
         running.pipeline.on_digest = self._learn
-        self.running = running
         return running
 
     def _reconcile(self, loaded: Loaded, now: float) -> None:
         """Carry all state over to the new program; what does not fit it refuses the whole (§11.1)."""
-        before, running = self.running, Running(loaded)
+        running = self._prepared(loaded)
+        with self.held():
+            self._carry_over(running, now)
+            self.running = running
+
+    def _carry_over(self, running: Running, now: float) -> None:
+        before = self.running
         for entity in before.everything(now) if before else ():
             which = entity.WhichOneof("entity")
             fixed = which in ("counter_entry", "meter_entry", "register_entry", "value_set_entry")
@@ -206,7 +219,6 @@ class Device:
             except Refusal as refusal:
                 problem = f"cannot be carried over to the new program: {refusal.problem}"
                 raise invalid(refusal.place, refusal.value, problem, refusal.choices) from refusal
-        self._run(running)
 
     @staticmethod
     def _same_default(running: Running, entry: "p4runtime.TableEntry") -> bool:
@@ -241,6 +253,12 @@ class Device:
         """
         self.arbitration.authorize(request.device_id, request.role, request)
         running = self._ready()
+        # All else is applied while packets run: each sees an entry as it was or as it is, and waits for nothing.
+        with self.held() if request.atomicity == DATAPLANE_ATOMIC else nullcontext():
+            return self._apply(running, request, now)
+
+    @staticmethod
+    def _apply(running: Running, request: "p4runtime.WriteRequest", now: float) -> list[Refusal | None]:
         results: list[Refusal | None] = []
         undo: list[Undo] = []
         failed = False
