@@ -40,6 +40,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; P4pmipError if a node cannot start."""
+    from p4pmip.node.loop import run as run_loop
     from p4pmip.node.service import Service
     from p4pmip.view.server import address_of
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     start_logging(arguments.log_level, arguments.log_json)
     if arguments.p4runtime_log is not None:
         log_requests(arguments.p4runtime_log)
-    return asyncio.run(_run(Service(arguments.config, arguments.node), view))
+    return run_loop(_run(Service(arguments.config, arguments.node), view))
 
 
 async def _run(service: Any, view: tuple[str, int] | None) -> int:
