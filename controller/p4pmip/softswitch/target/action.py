@@ -20,24 +20,36 @@ def decode_action(
     if ref is None:
         choices = [f"{one.id} {one.name}" for one in actions.values()]
         raise invalid(f"{place}: action_id", given.action_id, "is no action of it", choices)
+    arguments: list[int] = []
+    if len(given.params) == len(ref.parameters):
+        # Mostly they come in the order of the program, and fit.
+        for param, (one, _, width) in zip(given.params, ref.parameters, strict=True):
+            value = param.value
+            number = int.from_bytes(value, "big")
+            if param.param_id != one or not value or number >> width:
+                break
+            arguments.append(number)
+        else:
+            return ref, tuple(arguments)
+    return ref, _in_order(place, ref, given)
+
+
+def _in_order(place: str, ref: ActionRef, given: "p4runtime.Action") -> tuple[int, ...]:
+    """The arguments, each of which must be there once."""
     arguments: list[int | None] = [None] * len(ref.parameters)
     for param in given.params:
         position = ref.positions.get(param.param_id)
         if position is None:
             choices = [f"{one} {name}" for one, name, _ in ref.parameters]
             raise invalid(f"{place}: {ref.name}: param_id", param.param_id, "no such parameter", choices)
-        width = ref.parameters[position][2]
-        value = param.value
-        number = int.from_bytes(value, "big")
-        if not value or number >> width:
-            decode(value, width, f"{place}: {ref.name}: {ref.parameters[position][1]}")
         if arguments[position] is not None:
             raise invalid(f"{place}: {ref.name}: param_id", param.param_id, "is given twice")
-        arguments[position] = number
+        _, name, width = ref.parameters[position]
+        arguments[position] = decode(param.value, width, f"{place}: {ref.name}: {name}")
     if None in arguments:
         missing = ref.parameters[arguments.index(None)]
         raise invalid(f"{place}: {ref.name}", missing[1], "a parameter is missing", _names(ref.parameters))
-    return ref, tuple(one for one in arguments if one is not None)
+    return tuple(one for one in arguments if one is not None)
 
 
 def _names(parameters: "Iterable[tuple[int, str, int]]") -> list[str]:

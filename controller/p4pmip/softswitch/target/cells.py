@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from p4pmip.softswitch.pipeline import Pipeline
 from p4pmip.softswitch.state import Meter
 from p4pmip.softswitch.target.bytestring import decode, encode
-from p4pmip.softswitch.target.entries import MODIFY, TableEntries, Undo, encode_meter, kind_name, meter_config
+from p4pmip.softswitch.target.entries import TableEntries
+from p4pmip.softswitch.target.meters import encode_meter, meter_config
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid
 from p4pmip.softswitch.target.schema import CellSchema, Schema
 from p4pmip.softswitch.target.stubs import p4runtime
+from p4pmip.softswitch.target.update import MODIFY, Undo, kind_name
 
 
 def _only_modify(kind: int, what: str) -> None:

@@ -9,11 +9,12 @@ from p4pmip.softswitch.target.arbitration import Arbitration, Notification, Stre
 from p4pmip.softswitch.target.cells import Cells
 from p4pmip.softswitch.target.config import Loaded, load
 from p4pmip.softswitch.target.digests import Digests
-from p4pmip.softswitch.target.entries import INSERT, TableEntries, Undo
+from p4pmip.softswitch.target.entries import TableEntries
 from p4pmip.softswitch.target.groups import Groups
 from p4pmip.softswitch.target.packetio import packet_in, packet_out
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
 from p4pmip.softswitch.target.stubs import p4runtime
+from p4pmip.softswitch.target.update import INSERT, Undo
 
 API_VERSION = "1.4.1"
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from p4pmip.softswitch.target.bytestring import encode
-from p4pmip.softswitch.target.entries import DELETE, INSERT, Undo
 from p4pmip.softswitch.target.refusal import Code, Refusal, not_found
 from p4pmip.softswitch.target.schema import Schema, unknown
 from p4pmip.softswitch.target.stubs import p4data, p4runtime
+from p4pmip.softswitch.target.update import DELETE, INSERT, Undo
 
 Values = tuple[int, ...]
 

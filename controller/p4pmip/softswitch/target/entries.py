@@ -1,37 +1,18 @@
 """Table entries: insert, modify, delete, read (P4Runtime §9.1), with their direct counters and meters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from p4pmip.softswitch.pipeline import Pipeline
-from p4pmip.softswitch.state import Meter, MeterConfig
-from p4pmip.softswitch.tables import Entry, Group, MatchTable, Member
-from p4pmip.softswitch.target.action import decode_action, encode_action
-from p4pmip.softswitch.target.match import decode_match, decode_priority, encode_match
+from p4pmip.softswitch.state import Meter
+from p4pmip.softswitch.tables import Entry, MatchTable
+from p4pmip.softswitch.target.choice import Choices, use
+from p4pmip.softswitch.target.match import decode_match, decode_priority, describe, encode_match
+from p4pmip.softswitch.target.meters import encode_meter, meter_config
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
 from p4pmip.softswitch.target.schema import Schema, TableSchema
 from p4pmip.softswitch.target.stubs import p4runtime
-
-Undo = Callable[[], None]
-"""Takes an update back."""
-
-
-def in_turn(*steps: Undo) -> Undo:
-    """One step after the other."""
-
-    def run() -> None:
-        for step in steps:
-            step()
-
-    return run
-
-
-INSERT, MODIFY, DELETE = p4runtime.Update.INSERT, p4runtime.Update.MODIFY, p4runtime.Update.DELETE
-
-
-def kind_name(kind: int) -> str:
-    """INSERT, MODIFY or DELETE."""
-    return {INSERT: "INSERT", MODIFY: "MODIFY", DELETE: "DELETE"}.get(kind, "UNSPECIFIED")  # type: ignore[call-overload, no-any-return]
+from p4pmip.softswitch.target.update import DELETE, INSERT, MODIFY, Undo
 
 
 class TableEntries:
@@ -39,7 +20,7 @@ class TableEntries:
 
     def __init__(self, schema: Schema, pipeline: Pipeline) -> None:
         self.schema = schema
-        self.pipeline = pipeline
+        self._choices = Choices(schema, pipeline)
         self._tables: dict[int, tuple[TableSchema, MatchTable]] = {
             one.id: (one, pipeline.tables[one.name]) for one in schema.tables.values()
         }
@@ -73,9 +54,8 @@ class TableEntries:
         if kind == MODIFY:
             return self._modify(schema, table, entry, given, now)
         if kind == DELETE:
-            table.remove(entry)
-            self._use(entry, -1)
-            return in_turn(partial(table.insert, entry), partial(self._use, entry, +1))
+            self._take_out(table, entry)
+            return partial(self._put_in, table, entry)
         raise invalid("update type", kind, "unknown", ["INSERT", "MODIFY", "DELETE"])
 
     def _insert(
@@ -97,12 +77,21 @@ class TableEntries:
             raise Refusal(Code.RESOURCE_EXHAUSTED, "table", schema.name, problem, [f"at most {table.size}"])
         if not given.HasField("action"):
             raise invalid(f"{schema.name}: action", None, "a new entry needs one")
-        self._set_action(schema, entry, given.action)
+        self._choices.set(schema, entry, given.action)
         entry.last_hit = now
         self._set_details(schema, entry, given, now)
+        self._put_in(table, entry)
+        return partial(self._take_out, table, entry)
+
+    @staticmethod
+    def _put_in(table: MatchTable, entry: Entry) -> None:
         table.insert(entry)
-        self._use(entry, +1)
-        return in_turn(partial(table.remove, entry), partial(self._use, entry, -1))
+        use(entry, +1)
+
+    @staticmethod
+    def _take_out(table: MatchTable, entry: Entry) -> None:
+        table.remove(entry)
+        use(entry, -1)
 
     def _modify(
         self, schema: TableSchema, table: MatchTable, entry: Entry, given: "p4runtime.TableEntry", now: float
@@ -111,17 +100,17 @@ class TableEntries:
         changed = Entry(entry.match, entry.priority, entry.action, entry.arguments)
         changed.choice, changed.source = entry.choice, entry.source
         if given.HasField("action"):
-            self._set_action(schema, changed, given.action)
+            self._choices.set(schema, changed, given.action)
         try:
             self._set_details(schema, entry, given, now)
         except Refusal:
             undo()
             raise
-        self._use(entry, -1)
+        use(entry, -1)
         # One after the other, but no packet comes in between.
         entry.action, entry.arguments = changed.action, changed.arguments
         entry.choice, entry.source = changed.choice, changed.source
-        self._use(entry, +1)
+        use(entry, +1)
         table.changed(entry)
         return undo
 
@@ -158,68 +147,13 @@ class TableEntries:
         entry, definition = table.default, table.table
         undo = self._snapshot(table, entry)
         if given.HasField("action"):
-            self._set_action(schema, entry, given.action, default=True)
+            self._choices.set(schema, entry, given.action, default=True)
         else:
             entry.action = -1 if definition.default_action is None else definition.default_action
             entry.arguments = definition.default_arguments
         self._set_details(schema, entry, given, now)
         table.changed(entry)
         return undo
-
-    def _set_action(
-        self, schema: TableSchema, entry: Entry, given: "p4runtime.TableAction", default: bool = False
-    ) -> None:
-        kind = given.WhichOneof("type")
-        if kind == "action" and schema.profile is None:
-            ref, arguments = decode_action(schema.name, schema.actions, given.action)
-            if ref.table_only if default else ref.default_only:
-                problem = "is not allowed " + ("as the default action" if default else "but as the default action")
-                raise Refusal(Code.PERMISSION_DENIED, f"{schema.name}: action", ref.name, problem)
-            entry.action, entry.arguments = ref.action, arguments
-            return
-        if schema.profile is None or kind in (None, "action"):
-            choices = ["action"] if schema.profile is None else ["action_profile_member_id"]
-            choices += ["action_profile_group_id", "action_profile_action_set"] if schema.selector else []
-            raise invalid(f"{schema.name}: action", kind, "does not fit the table", choices)
-        entry.choice, entry.source = self._choice(schema, str(kind), given), None
-        if kind == "action_profile_action_set":
-            copy = p4runtime.TableAction()
-            copy.CopyFrom(given)
-            entry.source = copy
-
-    def _choice(self, schema: TableSchema, kind: str, given: "p4runtime.TableAction") -> Member | Group:
-        profile = self.pipeline.profiles[self.schema.profile(schema.profile or 0).name]
-        if kind == "action_profile_member_id":
-            number = given.action_profile_member_id
-            if number not in profile.members:
-                raise not_found(f"{schema.name}: member", number, "does not exist", sorted(profile.members))
-            return profile.members[number]
-        if not schema.selector:
-            raise invalid(f"{schema.name}: action", kind, "needs a selector", ["action_profile_member_id"])
-        if kind == "action_profile_group_id":
-            number = given.action_profile_group_id
-            if number not in profile.groups:
-                raise not_found(f"{schema.name}: group", number, "does not exist", sorted(profile.groups))
-            return profile.groups[number]
-        return self._action_set(schema, given.action_profile_action_set)
-
-    def _action_set(self, schema: TableSchema, given: "p4runtime.ActionProfileActionSet") -> Group:
-        """A one-shot group (§9.2.3)."""
-        members: list[tuple[Member, int]] = []
-        for one in given.action_profile_actions:
-            if one.weight < 1:
-                raise invalid(f"{schema.name}: weight", one.weight, "must be positive", ["1 and above"])
-            ref, arguments = decode_action(schema.name, schema.actions, one.action)
-            members.append((Member(0, ref.action, arguments), one.weight))
-        group = Group(0)
-        group.set(members)
-        return group
-
-    @staticmethod
-    def _use(entry: Entry, by: int) -> None:
-        """Count who refers to members and groups, so that none is deleted while it is in use."""
-        if entry.choice is not None:
-            entry.choice.users += by
 
     def _set_details(self, schema: TableSchema, entry: Entry, given: "p4runtime.TableEntry", now: float) -> None:
         if given.idle_timeout_ns and not schema.idle_timeout:
@@ -254,12 +188,12 @@ class TableEntries:
 
         def undo() -> None:
             if entry.choice is not choice:
-                TableEntries._use(entry, -1)
+                use(entry, -1)
             changed = entry.choice is not choice
             for name, value in zip(names, before, strict=True):
                 setattr(entry, name, value)
             if changed:
-                TableEntries._use(entry, +1)
+                use(entry, +1)
             table.changed(entry)
 
         return undo
@@ -318,7 +252,7 @@ class TableEntries:
         else:
             encode_match(schema, entry.match, into)
         into.priority = entry.priority
-        self.encode_action(schema, entry, into)
+        self._choices.encode(schema, entry, into)
         into.idle_timeout_ns = entry.idle_timeout
         into.metadata = entry.metadata
         into.controller_metadata = entry.controller
@@ -330,21 +264,6 @@ class TableEntries:
         if wanted.HasField("time_since_last_hit"):
             into.time_since_last_hit.elapsed_ns = max(0, int((now - entry.last_hit) * 1e9))
         return entity
-
-    def encode_action(self, schema: TableSchema, entry: Entry, into: "p4runtime.TableEntry") -> None:
-        """The entry's action, member, group or one-shot set."""
-        match entry.choice:
-            case None:
-                ref = schema.by_action.get(entry.action)
-                if ref is not None:
-                    encode_action(ref, entry.arguments, into.action.action)
-            case Member(id=number):
-                into.action.action_profile_member_id = number
-            case Group() if entry.source is not None:
-                assert isinstance(entry.source, p4runtime.TableAction)
-                into.action.CopyFrom(entry.source)
-            case Group(id=number):
-                into.action.action_profile_group_id = number
 
     # -- direct resources by themselves --
 
@@ -386,44 +305,3 @@ class TableEntries:
                 if entry.idle_timeout and not entry.notified and (now - entry.last_hit) * 1e9 >= entry.idle_timeout:
                     entry.notified = True
                     yield self._encoded(schema, entry, p4runtime.TableEntry(), now).table_entry
-
-
-def describe(schema: TableSchema, given: "p4runtime.TableEntry") -> str:
-    """An entry's key for a person."""
-    parts = []
-    for one in given.match:
-        field = schema.by_field.get(one.field_id)
-        if field is None:
-            continue
-        match one.WhichOneof("field_match_type"):
-            case "lpm":
-                text = f"0x{one.lpm.value.hex()}/{one.lpm.prefix_len}"
-            case "ternary":
-                text = f"0x{one.ternary.value.hex()}&0x{one.ternary.mask.hex()}"
-            case "range":
-                text = f"0x{one.range.low.hex()}..0x{one.range.high.hex()}"
-            case "optional":
-                text = f"0x{one.optional.value.hex()}"
-            case _:
-                text = f"0x{one.exact.value.hex()}"
-        parts.append(f"{field.name}={text}")
-    if given.priority:
-        parts.append(f"priority={given.priority}")
-    return " ".join(parts) or "matches everything"
-
-
-def meter_config(place: str, given: "p4runtime.MeterConfig") -> MeterConfig:
-    """A meter's configuration; the two-rate kind has no eburst (§9.5)."""
-    if given.eburst:
-        raise invalid(f"{place}: eburst", given.eburst, "only single-rate meters have it", [0])
-    values = (given.cir, given.cburst, given.pir, given.pburst)
-    if any(value < 0 for value in values) or given.pir < given.cir:
-        raise invalid(
-            f"{place}: meter", values, "rates must be positive and pir at least cir", ["cir cburst pir pburst"]
-        )
-    return MeterConfig(*values)
-
-
-def encode_meter(config: MeterConfig, into: "p4runtime.MeterConfig") -> None:
-    """The configuration of a meter."""
-    into.cir, into.cburst, into.pir, into.pburst = config.cir, config.cburst, config.pir, config.pburst

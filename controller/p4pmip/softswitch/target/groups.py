@@ -8,10 +8,10 @@ from p4pmip.softswitch.replication import CloneSession, Replica
 from p4pmip.softswitch.tables import Group, Member
 from p4pmip.softswitch.target.action import decode_action, encode_action
 from p4pmip.softswitch.target.bytestring import decode, encode
-from p4pmip.softswitch.target.entries import DELETE, INSERT, MODIFY, Undo, in_turn, kind_name
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
 from p4pmip.softswitch.target.schema import ProfileSchema, Schema, unknown
 from p4pmip.softswitch.target.stubs import p4runtime
+from p4pmip.softswitch.target.update import DELETE, INSERT, MODIFY, Undo, in_turn, kind_name
 
 PORT_WIDTH = 32
 

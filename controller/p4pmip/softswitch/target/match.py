@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from p4pmip.softswitch.ir import MatchKind
 from p4pmip.softswitch.tables import Match
 from p4pmip.softswitch.target.bytestring import decode, encode
-from p4pmip.softswitch.target.refusal import Refusal, invalid
+from p4pmip.softswitch.target.refusal import invalid
 from p4pmip.softswitch.target.schema import MatchField, TableSchema
 from p4pmip.softswitch.target.stubs import p4runtime
 
@@ -116,4 +116,25 @@ def decode_priority(table: TableSchema, priority: int) -> int:
     return priority
 
 
-__all__ = ["Refusal", "decode_match", "decode_priority", "encode_match"]
+def describe(schema: TableSchema, given: "p4runtime.TableEntry") -> str:
+    """An entry's key for a person."""
+    parts = []
+    for one in given.match:
+        field = schema.by_field.get(one.field_id)
+        if field is None:
+            continue
+        match one.WhichOneof("field_match_type"):
+            case "lpm":
+                text = f"0x{one.lpm.value.hex()}/{one.lpm.prefix_len}"
+            case "ternary":
+                text = f"0x{one.ternary.value.hex()}&0x{one.ternary.mask.hex()}"
+            case "range":
+                text = f"0x{one.range.low.hex()}..0x{one.range.high.hex()}"
+            case "optional":
+                text = f"0x{one.optional.value.hex()}"
+            case _:
+                text = f"0x{one.exact.value.hex()}"
+        parts.append(f"{field.name}={text}")
+    if given.priority:
+        parts.append(f"priority={given.priority}")
+    return " ".join(parts) or "matches everything"
