@@ -17,7 +17,7 @@ from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.quirks import PROFILES
 from p4pmip.p4runtime.reader import Reader
 from p4pmip.p4runtime.reconcile import Plan, compare
-from p4pmip.p4runtime.session import Session
+from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.status import Problem, TargetError
 from p4pmip.p4runtime.stubs import code_pb2
 from p4pmip.p4runtime.target import Target, Tls
@@ -85,6 +85,32 @@ async def test_a_write_without_an_answer_ends_in_a_new_comparison(box: Any, smal
         assert State.DISCONNECTED in states
         await session.reconciler.run()
         assert box.entries == {}
+
+
+async def test_a_target_that_falls_silent_is_left(box: Any, small: Pipeline) -> None:
+    """Its connection stays, and no request is on its way: only asking tells."""
+    target = Target(box.address, 3, "box")
+    async with await Session.open(target, small, Options(keepalive=0.05)) as session:
+        box.mute = True
+        await session.wait_for([State.DISCONNECTED, State.CONNECTING], 20)
+        assert "deadline" in session.reason.lower()
+        box.mute = False
+        await session.wait_ready(20)
+
+
+async def test_keepalive_is_never_taken_for_an_attack(unruly: ModuleType, small: Pipeline) -> None:
+    """A server that ends a connection at the first ping too many, as gRPC's defaults end it at the third."""
+    box, states = unruly.Unruly(), []
+    strict = (("grpc.http2.min_ping_interval_without_data_ms", 300_000), ("grpc.http2.max_ping_strikes", 1))
+    async with (
+        unruly.serving(box, options=strict) as address,
+        await Session.open(Target(address, 3, "box"), small, Options(keepalive=0.005)) as session,
+    ):
+        session.watch(lambda state, reason: states.append(state))
+        async with asyncio.timeout(60):
+            while box.asked < 100:
+                await asyncio.sleep(0)
+        assert (session.state, states) == (State.READY, [])
 
 
 async def test_a_thousand_refusals_come_back_one_by_one(box: Any, small: Pipeline) -> None:

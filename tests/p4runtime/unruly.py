@@ -56,6 +56,10 @@ class Unruly(P4RuntimeServicer):
         self.highest: int | None = None
         self.streams_there = asyncio.Event()
         self.pad = False
+        self.asked = 0
+        """Capabilities that were asked for."""
+        self.mute = False
+        """No answer to Capabilities."""
         self.self_promoting = False
         self._queues: dict[Any, asyncio.Queue[p4runtime_pb2.StreamMessageResponse]] = {}
 
@@ -179,6 +183,12 @@ class Unruly(P4RuntimeServicer):
                     response.entities.add().table_entry.CopyFrom(padded(row) if self.pad else row)
         yield response
 
+    async def Capabilities(self, request: Any, context: Any) -> Any:
+        self.asked += 1
+        if self.mute:
+            await asyncio.Event().wait()
+        return p4runtime_pb2.CapabilitiesResponse(p4runtime_api_version="1.4.0")
+
     async def SetForwardingPipelineConfig(self, request: Any, context: Any) -> Any:
         if request.action in (request.VERIFY_AND_COMMIT, request.COMMIT):
             self.entries.clear()
@@ -213,9 +223,12 @@ def padded(row: Row) -> Row:
 
 
 @asynccontextmanager
-async def serving(target: Unruly, address: str = "127.0.0.1:0", grace: float | None = None) -> AsyncIterator[str]:
+async def serving(
+    target: Unruly, address: str = "127.0.0.1:0", grace: float | None = None, options: tuple[tuple[str, int], ...] = ()
+) -> AsyncIterator[str]:
     """Serve on loopback; the address."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)])
+    usual = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1))
+    server = grpc.aio.server(options=[*usual, *options])
     add_P4RuntimeServicer_to_server(target, server)
     port = server.add_insecure_port(address)
     await server.start()

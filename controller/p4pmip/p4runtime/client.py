@@ -20,10 +20,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", 4 * _MEBI),
     ("grpc.absolute_max_metadata_size", 8 * _MEBI),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
+    # No HTTP/2 keepalive: a server counts each ping of a quiet connection within five minutes of the one before as a
+    # strike, and ends the connection at the third. The session asks by an RPC instead.
     # The session decides when to try again; the channel must not be asleep then.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -128,11 +126,11 @@ class Client:
             raise
         return response.config
 
-    async def capabilities(self) -> str:
+    async def capabilities(self, seconds: float = SHORT) -> str:
         """The P4Runtime version that the target announces."""
         decode = p4runtime_pb2.CapabilitiesResponse.FromString
         request = p4runtime_pb2.CapabilitiesRequest()
-        response: p4runtime_pb2.CapabilitiesResponse = await self._call("Capabilities", request, decode, SHORT)
+        response: p4runtime_pb2.CapabilitiesResponse = await self._call("Capabilities", request, decode, seconds)
         return response.p4runtime_api_version
 
     async def _call(self, method: str, request: Message, decode: Callable[[bytes], Any], seconds: float) -> Any:

@@ -58,6 +58,8 @@ class Options:
     """Reasons of packets that are served before others, most important first."""
     reconcile_every: float | None = None
     """Seconds between comparisons while ready; None: only on promotion and on demand."""
+    keepalive: float = 20.0
+    """Seconds between two questions whether the target is still there, and for the answer to one."""
 
 
 class Session:
@@ -286,6 +288,7 @@ class Session:
         try:
             await call.wait_for_connection()
             self._machine.stream_opened()
+            self._run("keepalive", self._keep_alive(self._options.keepalive))
             self._act()
             async for response in call:
                 self._received(response)
@@ -294,6 +297,7 @@ class Session:
             code, message = problem.code, str(problem)
         finally:
             call.cancel()
+            self._stop("keepalive")
         taken = matches(self.target.quirks.election_id_taken, message)
         self._machine.stream_closed(code, message, self._now(), id_taken=taken)
         self._act()
@@ -365,6 +369,20 @@ class Session:
                 await self.reconciler.run()
             except P4pmipError as error:
                 _LOGGER.warning("[%s] not compared: %s", self.target.label, error)
+
+    async def _keep_alive(self, seconds: float) -> None:
+        """Ask now and then; a target that gives no answer at all is gone, though its connection says nothing.
+
+        A request and not an HTTP/2 ping: servers take more than one of these in five minutes on a quiet stream for an
+        attack, and end the connection (gRPC's default, which BMv2 has).
+        """
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self._client.capabilities(seconds)
+            except TargetError as error:
+                if error.cause.code in (code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED):
+                    return self._uncertain(error.cause)
 
     def _uncertain(self, problem: Problem) -> None:
         """A request was lost: end the stream, so that everything is compared anew."""
