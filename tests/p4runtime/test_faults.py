@@ -107,9 +107,7 @@ async def test_keepalive_is_never_taken_for_an_attack(unruly: ModuleType, small:
         await Session.open(Target(address, 3, "box"), small, Options(keepalive=0.005)) as session,
     ):
         session.watch(lambda state, reason: states.append(state))
-        async with asyncio.timeout(60):
-            while box.asked < 100:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(box.asked_often.wait(), 60)
         assert (session.state, states) == (State.READY, [])
 
 

@@ -58,6 +58,8 @@ class Unruly(P4RuntimeServicer):
         self.pad = False
         self.asked = 0
         """Capabilities that were asked for."""
+        self.asked_often = asyncio.Event()
+        """Set when they were a hundred times."""
         self.mute = False
         """No answer to Capabilities."""
         self.self_promoting = False
@@ -185,6 +187,8 @@ class Unruly(P4RuntimeServicer):
 
     async def Capabilities(self, request: Any, context: Any) -> Any:
         self.asked += 1
+        if self.asked == 100:
+            self.asked_often.set()
         if self.mute:
             await asyncio.Event().wait()
         return p4runtime_pb2.CapabilitiesResponse(p4runtime_api_version="1.4.0")
