@@ -79,6 +79,7 @@ CASES = {
 }
 
 
+@pytest.mark.requirement("R5844-3.4.3-3")
 @pytest.mark.parametrize(("request_", "expected"), CASES.values(), ids=CASES.keys())
 def test_each_message_is_answered_as_the_rfc_says(request_: Dhcp, expected: DhcpMessageType | DhcpOutcome) -> None:
     reply = answer(request_, MAC, SERVICE, SETTINGS, NOW)
@@ -88,6 +89,7 @@ def test_each_message_is_answered_as_the_rfc_says(request_: Dhcp, expected: Dhcp
         assert reply.message_type == expected
 
 
+@pytest.mark.requirement("R5844-3.2.3.2-9", "R5844-3.4.3-1")
 @pytest.mark.parametrize(
     "service",
     [
@@ -115,6 +117,7 @@ def read(reply: Dhcp | DhcpOutcome) -> tuple[Ether, dict[str, object]]:
     return frame, options
 
 
+@pytest.mark.requirement("R5844-3.2.3.2-8", "R5844-3.4.3-3", "R5844-3.4.3-4")
 def test_an_ack_says_all_that_a_host_needs() -> None:
     client = (DhcpOption.CLIENT_IDENTIFIER, b"\x01" + MAC)
     frame, options = read(answer(message(REQUEST, requested(HOME.ip), client), MAC, SERVICE, SETTINGS, NOW))

@@ -30,6 +30,7 @@ from p4pmip.access import (
     AccessLinks,
     AccessSettings,
     AddressReleased,
+    AddressWanted,
     Detached,
     Direction,
     Inject,
@@ -131,6 +132,7 @@ FIRST_PACKETS = {
 }
 
 
+@pytest.mark.requirement("R5213-6.9.1.1-1")
 @pytest.mark.parametrize(("packet", "reason", "hint"), FIRST_PACKETS.values(), ids=FIRST_PACKETS.keys())
 def test_a_node_is_noticed_by_its_first_packet(
     packet: Packet, reason: Punt, hint: IPv4Address | IPv6Address | None
@@ -155,6 +157,7 @@ def test_only_so_many_unknown_nodes_of_a_link_are_remembered() -> None:
 # --- router advertisements --------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R5213-6.7-2", "R5213-6.9.2-1")
 def test_a_router_solicitation_is_answered_only_once_the_node_is_registered() -> None:
     links = AccessLinks()
     hear(links, solicit(), Punt.ROUTER_SOLICITATION)
@@ -165,6 +168,7 @@ def test_a_router_solicitation_is_answered_only_once_the_node_is_registered() ->
     assert sent(hear(links, solicit(), Punt.ROUTER_SOLICITATION, NOW + 1))[ICMPv6ND_RA].routerlifetime == 1800
 
 
+@pytest.mark.requirement("R5213-6.7-1", "R5213-6.9.1.2-14", "R5213-6.9.2-3", "R5213-6.9.3-1", "R6543-1-1", "R6543-1-2")
 def test_what_an_advertisement_says() -> None:
     links = AccessLinks()
     links.serve(SERVICE, NOW)
@@ -184,6 +188,7 @@ def test_what_an_advertisement_says() -> None:
     assert Ether(frame.build())[ICMPv6ND_RA].cksum == checksum
 
 
+@pytest.mark.requirement("R5213-6.7-3")
 def test_nothing_outlives_the_binding() -> None:
     links = AccessLinks()
     links.serve(replace(SERVICE, expires=NOW + 40.5), NOW)
@@ -206,6 +211,7 @@ def test_a_node_is_told_again_in_time() -> None:
     assert sent(links.effects())[ICMPv6NDOptPrefixInfo].validlifetime == 3000
 
 
+@pytest.mark.requirement("R5213-6.12-1")
 def test_an_old_prefix_is_taken_back_when_another_one_comes() -> None:
     links = served()
     links.serve(replace(SERVICE, binding=replace(BINDING, prefixes=(IPv6Network("2001:db8:2::/64"),))), NOW)
@@ -229,6 +235,7 @@ def test_a_session_that_loses_its_last_prefix_loses_its_ipv6_router() -> None:
     assert links.counters["rs_without_prefix"] == 1
 
 
+@pytest.mark.requirement("R5213-6.9.1.4-5", "R5213-6.12-1")
 def test_withdrawing_ends_what_was_told() -> None:
     links = served()
     links.withdraw(BINDING)
@@ -251,6 +258,7 @@ def test_a_node_without_prefix_hears_no_advertisement() -> None:
     assert links.effects() == []
 
 
+@pytest.mark.requirement("R5213-6.8-1", "R5213-6.9.1.2-15")
 def test_the_link_local_address_that_the_anchor_keeps_is_used() -> None:
     links = AccessLinks()
     links.serve(replace(SERVICE, link_local=IPv6Address("fe80::77")), NOW)
@@ -277,6 +285,7 @@ ARP_CASES = {
 }
 
 
+@pytest.mark.requirement("R5213-6.9.3-1", "R6543-1-1", "R5844-3.2.3.2-8", "R5844-3.2.4-4")
 @pytest.mark.parametrize(("packet", "expected"), ARP_CASES.values(), ids=ARP_CASES.keys())
 def test_arp(packet: Packet, expected: bool | str) -> None:
     links = served()
@@ -318,6 +327,7 @@ ND_CASES = {
 }
 
 
+@pytest.mark.requirement("R5213-6.9.3-1")
 @pytest.mark.parametrize(("packet", "expected"), ND_CASES.values(), ids=ND_CASES.keys())
 def test_neighbor_solicitations(packet: Packet, expected: str) -> None:
     links = served()
@@ -345,6 +355,7 @@ def test_a_node_that_claims_the_routers_address_is_counted() -> None:
 # --- DHCP and the rest ------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R5844-3.4.3-1")
 def test_a_discover_that_came_too_early_is_answered_once_the_node_is_registered() -> None:
     links = AccessLinks()
     hear(links, dhcp("discover"), Punt.DHCP)
@@ -371,11 +382,19 @@ def test_what_a_node_asked_too_early_is_answered_once_it_is_registered() -> None
     assert (frames[1][ARP].psrc, frames[2][ICMPv6ND_NA].tgt) == (ROUTER, ROUTER_LL)
 
 
+@pytest.mark.requirement("R5844-3.4.3-5")
 def test_a_release_is_told() -> None:
     links = served()
     assert hear(links, dhcp("release", ciaddr="10.0.0.5"), Punt.DHCP) == [AddressReleased(LINK, ALICE_MAC)]
 
 
+@pytest.mark.requirement("R5844-3.4.3-2")
+def test_a_node_without_an_address_that_asks_for_one_is_told_of() -> None:
+    links = served(replace(SERVICE, binding=replace(BINDING, ipv4=None, ipv4_router=None)))
+    assert hear(links, dhcp("discover"), Punt.DHCP) == [AddressWanted(LINK, ALICE_MAC)]
+
+
+@pytest.mark.requirement("R5213-6.10.5-3", "R5844-3.2.4-3")
 def test_a_served_nodes_foreign_source_is_counted_and_no_more() -> None:
     links = served()
     packet = Ether(src=ALICE) / IP(src="10.0.0.99", dst="198.51.100.7") / UDP()
@@ -443,6 +462,7 @@ def advance(links: AccessLinks, until: float) -> list[tuple[float, AccessEffect]
     return found
 
 
+@pytest.mark.requirement("R5213-6.13-1", "R5213-6.13-2")
 def test_an_idle_node_is_probed_and_then_gone() -> None:
     links = AccessLinks()
     hear(links, solicit(), Punt.ROUTER_SOLICITATION)
@@ -458,6 +478,7 @@ def test_an_idle_node_is_probed_and_then_gone() -> None:
     assert len(found) == 7
 
 
+@pytest.mark.requirement("R5213-6.13-1")
 def test_an_answer_to_a_probe_keeps_the_node() -> None:
     links = served()
     advance(links, NOW + 61)
@@ -543,6 +564,7 @@ def test_no_broken_packet_breaks_it(case: tuple[Packet, Punt, object], at: int, 
     assert links.serving(LINK, ALICE_MAC) is SERVICE
 
 
+@pytest.mark.requirement("R5213-6.6-1")
 def test_two_nodes_of_one_link_hear_only_what_is_theirs() -> None:
     links = served()
     access = AccessLink(LINK, BOB_MAC)

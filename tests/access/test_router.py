@@ -239,6 +239,7 @@ def ask(address: str, sender: str = "198.51.100.9") -> Packet:
     return Ether(src=PEER) / ARP(hwsrc=PEER, psrc=sender, pdst=address)
 
 
+@pytest.mark.requirement("R5213-5.6.2-1", "R5844-3.1.3-1")
 @pytest.mark.parametrize(
     ("address", "answered"),
     [
@@ -288,6 +289,7 @@ UP4 = Ether(src=PEER, dst=MAC) / IP(src="10.0.0.5", dst="198.51.100.9", ttl=1)
 UP6 = Ether(src=PEER, dst=MAC) / IPv6(src="2001:db8:1::5", dst="2001:db8:c::9", hlim=1)
 
 
+@pytest.mark.requirement("R5844-3.1.4-2")
 def test_an_operators_router_hears_what_fits_the_tunnel() -> None:
     packet = DOWN4.copy()
     packet[IP].flags = "DF"
@@ -300,6 +302,7 @@ def test_an_operators_router_hears_what_fits_the_tunnel() -> None:
     )
 
 
+@pytest.mark.requirement("R5844-3.1.4-2")
 def test_downlink_without_df_is_fragmented() -> None:
     effects = hear(router(), DOWN4 / BIG, Punt.TOO_BIG, 2, session_id=7, mtu=1452)
     assert len(effects) == 2

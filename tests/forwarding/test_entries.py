@@ -37,6 +37,17 @@ def _fresh(context: Context, **changes: object) -> Context:
     return replace(context, ids=Ids(), **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.requirement(
+    "D00-3.1-1",
+    "D00-5.2-3",
+    "D00-5.2-7",
+    "R5845-5.2-3",
+    "R5845-5.2-8",
+    "R5213-5.3.2-6",
+    "R5213-5.6.2-2",
+    "R5844-3.1.2.2-5",
+    "R5844-3.1.3-2",
+)
 def test_anchor_with_a_key_of_the_session() -> None:
     assert _shown(entries(binding(Role.LMA), _fresh(ANCHOR))) == {
         f"tunnel_rx_v6 vrf:0x0 local:{A:#x} peer:{B:#x} terminate(peer_id:0x1, dscp_mode:0xff)",
@@ -50,6 +61,18 @@ def test_anchor_with_a_key_of_the_session() -> None:
     }
 
 
+@pytest.mark.requirement(
+    "D00-3.1-1",
+    "D00-4.2-9",
+    "D00-4.2-10",
+    "R5845-4.2-5",
+    "R5845-4.2-13",
+    "R5213-6.9.1.2-13",
+    "R5213-6.10.5-1",
+    "R5844-3.2.3.2-7",
+    "R5844-3.2.4-2",
+    "R5844-3.2.4-3",
+)
 def test_gateway_with_a_key_of_the_session() -> None:
     assert _shown(entries(binding(Role.MAG), _fresh(GATEWAY))) == {
         f"tunnel_rx_v6 vrf:0x0 local:{B:#x} peer:{A:#x} terminate(peer_id:0x1, dscp_mode:0xff)",
@@ -65,6 +88,7 @@ def test_gateway_with_a_key_of_the_session() -> None:
     }
 
 
+@pytest.mark.requirement("R5213-6.10.5-3", "OUR-PROPOSED-1")
 def test_gateway_between_pbu_and_pba_only_receives() -> None:
     proposed = binding(Role.MAG, phase=Phase.PROPOSED, prefixes=(), ipv4=None, uplink_key=None)
     assert _shown(entries(proposed, _fresh(GATEWAY))) == {
@@ -75,6 +99,7 @@ def test_gateway_between_pbu_and_pba_only_receives() -> None:
     }
 
 
+@pytest.mark.requirement("D00-3.1-2")
 def test_a_key_of_the_realm_is_shared_and_the_address_finds_the_session() -> None:
     found = _shown(entries(binding(Role.LMA, granularity=Granularity.REALM), _fresh(ANCHOR)))
     assert f"{KEYED} gre_key:0x11 rx_vrf(vrf:0x1, direction:0x1)" in found
@@ -84,6 +109,7 @@ def test_a_key_of_the_realm_is_shared_and_the_address_finds_the_session() -> Non
     assert not any(line.startswith("session_address") for line in found)
 
 
+@pytest.mark.requirement("R5845-7.1-1", "R5213-5.6.1-1", "R5844-3.1.2.2-5", "R5844-3.2.3.2-7")
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(
     ("gre", "udp", "encapsulation", "action"),
@@ -111,6 +137,7 @@ def test_each_encapsulation(role: Role, gre: Gre, udp: bool, encapsulation: int,
         assert found["session"].action in ("to_tunnel", "to_access")
 
 
+@pytest.mark.requirement("R5213-5.3.5-4", "R5844-3.1.2.5-1")
 def test_a_held_session_has_no_entries() -> None:
     assert entries(binding(Role.LMA, phase=Phase.HELD), ANCHOR) == ()
     assert entries(binding(Role.MAG, phase=Phase.HELD), GATEWAY) == ()
@@ -166,6 +193,7 @@ def test_link_ids_must_differ() -> None:
         Context((link, link), ())
 
 
+@pytest.mark.requirement("R5213-5.6.2-1", "R5844-3.1.3-1", "R7389-1-1")
 def test_base_entries_of_an_anchor() -> None:
     found = _shown(base_entries(_fresh(ANCHOR)))
     assert {line for line in found if line.startswith(("port_vlan", "my_station"))} == {

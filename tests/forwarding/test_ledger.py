@@ -1,5 +1,6 @@
 """The ledger against a model that is nothing but a list of what everyone asked for."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ def _apply(switch: dict[EntryKey, Entry], delta: Delta) -> None:
         del switch[entry.key]
 
 
+@pytest.mark.requirement("R5213-5.3.4-2", "R5213-5.6.1-2", "R5213-6.9.1.4-4")
 @given(changes)
 def test_the_switch_holds_what_somebody_needs_and_nothing_else(history: list[tuple[int, tuple[Entry, ...]]]) -> None:
     ledger, switch, users = Ledger(), dict[EntryKey, Entry](), dict[int, tuple[Entry, ...]]()

@@ -30,6 +30,7 @@ ABSENT = {"TUNNEL_PEER", "TUNNEL_KEY", "REALM_ADDRESS", "UNKNOWN_SOURCE", "NO_BI
 """What may become of a packet of a session that is not there: it does not get in."""
 
 
+@pytest.mark.requirement("R5213-5.3.4-2", "R5213-5.3.4-3", "R5844-3.1.2.4-2")
 def test_a_handover_is_one_modify_of_one_entry_between_inserts_and_deletes() -> None:
     ledger = Ledger()
     before = entries(binding(Role.LMA), ANCHOR)
@@ -175,6 +176,7 @@ async def _transition(
             assert outcomes == [before] * switched + [after] * (len(outcomes) - switched)
 
 
+@pytest.mark.requirement("R5213-5.6.1-2")
 async def test_bindings_of_one_realm_key_come_and_go_without_disturbing_each_other() -> None:
     one = binding(Role.LMA, granularity=Granularity.REALM)
     others = [replace(one, session_id=n, prefixes=(), ipv4=None) for n in range(2, 6)]

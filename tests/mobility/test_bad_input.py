@@ -16,9 +16,9 @@ from p4pmip.wire.message import BindingUpdate, Message
 from p4pmip.wire.mobility_header import encode
 
 
+@pytest.mark.requirement("OUR-INPUT-1")
 @settings(max_examples=300)
 @given(st.lists(st.one_of(st.binary(max_size=80), message), max_size=8), st.booleans())
-@pytest.mark.requirement("OUR-INPUT-1")
 def test_nothing_that_arrives_at_an_lma_raises_or_touches_another_binding(
     arrivals: list[bytes | Message], known: bool
 ) -> None:
@@ -35,9 +35,9 @@ def test_nothing_that_arrives_at_an_lma_raises_or_touches_another_binding(
     assert before in lma.sessions()
 
 
+@pytest.mark.requirement("R5213-6.9.1.2-2", "OUR-INPUT-1")
 @settings(max_examples=300)
 @given(st.lists(st.one_of(st.binary(max_size=80), message), max_size=8))
-@pytest.mark.requirement("OUR-INPUT-1")
 def test_nothing_that_arrives_at_a_mag_raises(arrivals: list[bytes | Message]) -> None:
     domain = Domain()
     domain.attach(0)

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 import pytest
-from tests.mobility.crafted import FLAGS, LL, Anchor, option, options, status
+from tests.mobility.crafted import ANY, FLAGS, LL, Anchor, option, options, status
 from tests.mobility.domain import DIRECTORY, LMA, MAGS, MN, REALM, UTC, lma_config, lma_peers, realms
 
 from p4pmip.mobility.binding import Granularity, Gre, Phase
@@ -13,6 +13,7 @@ from p4pmip.mobility.config import ConfigError, Directory, GrePolicy, Peer, Prof
 from p4pmip.mobility.dialects import Dialect
 from p4pmip.mobility.effects import Install, ParameterProblem, Send
 from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.reconfigure import reconfigure
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingError, BindingUpdate, UnknownMessage
 from p4pmip.wire.mobility_header import encode, with_checksum
@@ -44,14 +45,16 @@ def stepwise() -> Anchor:
 
 
 @pytest.mark.requirement(
-    "R5213-5.3.1-2",
-    "R5213-5.3.1-3",
     "R5213-5.3.1-4",
     "R5213-5.3.1-5",
     "R5213-5.3.1-6",
     "R5213-5.3.1-7",
     "R5213-5.3.1-8",
     "R5213-5.3.1-9",
+    "R5213-5.3.1-10",
+    "R5213-5.3.1-11",
+    "R5213-6.2-1",
+    "R5844-3.1.2.1-2",
 )
 @pytest.mark.parametrize(("code", "fault"), FAULTS, ids=[str(code) for code, _ in FAULTS])
 def test_each_step_has_its_status_and_changes_nothing(code: int, fault: dict[str, Any]) -> None:
@@ -62,7 +65,7 @@ def test_each_step_has_its_status_and_changes_nothing(code: int, fault: dict[str
     assert lma.engine.counters[f"status_{code}"] == 1
 
 
-@pytest.mark.requirement("R5213-5.3.1-1")
+@pytest.mark.requirement("R5213-5.3-1")
 def test_of_two_faults_the_earlier_step_decides() -> None:
     for first, (code, fault) in enumerate(FAULTS):
         for later, other in FAULTS[first + 1 :]:
@@ -70,7 +73,7 @@ def test_of_two_faults_the_earlier_step_decides() -> None:
                 assert status(stepwise().ask(**{**other, **fault})) == code, (code, later)
 
 
-@pytest.mark.requirement("R6275-9.2-1", "R6275-9.2-2", "R6275-9.2-3", "R6275-9.2-4")
+@pytest.mark.requirement("R5213-5.3.1-2", "R6275-9.2-1", "R6275-9.2-2", "R6275-9.2-3", "R6275-9.2-4", "R5846-6.2-1")
 def test_what_is_no_good_as_a_mobility_header() -> None:
     lma = Anchor()
     good = encode(BindingUpdate(1, FLAGS, 900, options(stamp=UTC)), MAGS[0], LMA)
@@ -90,6 +93,33 @@ def test_what_is_no_good_as_a_mobility_header() -> None:
     assert not lma.sessions()
 
 
+@pytest.mark.requirement("R6275-9.3.3-1", "R6275-9.3.3-2", "R6275-9.3.3-3")
+def test_errors_are_told_to_single_nodes_and_not_too_often() -> None:
+    lma = Anchor()
+    unknown = UnknownMessage(99, bytes(2))
+    assert not lma.send(unknown, Endpoint(IPv6Address("ff02::1")))
+    assert not lma.send(unknown, Endpoint(IPv6Address("::")))
+    assert sum(len(lma.send(unknown)) for _ in range(25)) == 10
+    lma.wait(1.0)
+    (error,) = lma.send(unknown)
+    assert error == BindingError(2, IPv6Address(0))
+    assert lma.engine.counters["error_rate_limited"] == 15
+
+
+@pytest.mark.requirement("R6275-6.1.7-1")
+@pytest.mark.parametrize("care_of", ["ff02::1", "::", "::1", "fe80::1"])
+def test_a_care_of_address_that_is_no_nodes_is_dropped_in_silence(care_of: str) -> None:
+    lma = Anchor()
+    assert lma.ask(care_of=IPv6Address(care_of)) is None
+    assert lma.outcomes == ["ignored_bad_care_of_address"]
+    assert not lma.sessions()
+
+
+@pytest.mark.requirement("R6275-10.3.1-3")
+def test_a_pbu_is_answered_whether_it_asks_for_that_or_not() -> None:
+    assert status(Anchor().ask(flags=BindingUpdateFlag.P)) == 0
+
+
 def test_no_octets_make_it_raise() -> None:
     lma = Anchor()
     good = encode(BindingUpdate(1, FLAGS, 900, options(stamp=UTC, gre=Gre.KEYED, ipv4="0.0.0.0")))
@@ -104,13 +134,14 @@ def test_no_octets_make_it_raise() -> None:
     assert not lma.sessions()
 
 
+@pytest.mark.requirement("R5213-8.1-1")
 def test_a_binding_update_that_is_no_proxy_binding_update_is_ignored() -> None:
     lma = Anchor()
     assert lma.ask(flags=BindingUpdateFlag.A) is None
     assert lma.outcomes == ["ignored_not_for_lma"]
 
 
-@pytest.mark.requirement("R5213-4-1")
+@pytest.mark.requirement("R5213-4-2", "R5213-4-3", "R5213-5.3.1-5")
 def test_a_mag_may_be_confined_to_realms() -> None:
     lma = Anchor(peers=lma_peers(realms=frozenset({"operator-b"})))
     assert status(lma.ask(mn=MN)) == 154
@@ -126,7 +157,7 @@ def test_any_mag_where_any_may_come() -> None:
 # --- §5.3.2 to §5.3.5 ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("R5213-5.3.2-1", "R5213-5.3.2-4")
+@pytest.mark.requirement("R5213-5.3.1-3", "R5213-5.3.1-12", "R5213-5.3.2-1", "R5213-5.3.2-5", "R5213-5.3.2-7")
 def test_an_initial_registration_allocates_a_prefix_and_makes_an_entry() -> None:
     lma = Anchor()
     answer = lma.ask()
@@ -138,7 +169,7 @@ def test_an_initial_registration_allocates_a_prefix_and_makes_an_entry() -> None
     assert answer.lifetime == 900
 
 
-@pytest.mark.requirement("R5213-5.3.2-1")
+@pytest.mark.requirement("R5213-5.2-1", "R5213-5.3.2-1", "R5213-5.3.6-4", "R5213-5.4-2")
 def test_several_prefixes_per_session() -> None:
     lma = Anchor(directory=Directory(domains={b"a.example": Profile("operator-a", prefix_count=3)}))
     answer = lma.ask()
@@ -148,7 +179,7 @@ def test_several_prefixes_per_session() -> None:
     assert len(lma.only().prefixes) == 3
 
 
-@pytest.mark.requirement("R5213-5.3.2-2")
+@pytest.mark.requirement("R5213-5.3.2-3")
 def test_no_prefix_left_is_130_and_changes_nothing() -> None:
     realm = Realm("operator-a", prefix_pool=IPv6Network("2001:db8:a000::/63"))
     lma = Anchor(realms={"operator-a": realm}, directory=Directory(domains={b"a.example": Profile("operator-a")}))
@@ -162,7 +193,7 @@ def test_no_prefix_left_is_130_and_changes_nothing() -> None:
     assert status(lma.ask(mn=b"2@a.example")) == 0
 
 
-@pytest.mark.requirement("R5213-5.3.2-3")
+@pytest.mark.requirement("R5213-4-2", "R5213-5.3.2-4", "R5213-6.2-1")
 def test_a_prefix_that_is_asked_for_must_be_ours_free_and_not_another_nodes() -> None:
     static = IPv6Network("2001:db8:a00f::/64")
     directory = Directory({b"s@a.example": Profile("operator-a", prefixes=(static,))}, DIRECTORY.domains)
@@ -175,7 +206,9 @@ def test_a_prefix_that_is_asked_for_must_be_ours_free_and_not_another_nodes() ->
     assert lma.sessions()[-1].binding.prefixes == (static,)
 
 
-@pytest.mark.requirement("R5213-5.3.3-1", "R6275-10.3.1-1")
+@pytest.mark.requirement(
+    "R5213-5.3.3-1", "R5213-5.3.3-2", "R6275-6.1.7-2", "R6275-10.3.1-1", "R6275-10.3.1-2", "R6275-10.3.1-4"
+)
 def test_a_refresh_extends_and_the_granted_lifetime_is_no_longer_than_asked() -> None:
     lma = Anchor(lifetime=400)
     answer = lma.ask(lifetime=10)
@@ -192,7 +225,7 @@ def test_a_refresh_extends_and_the_granted_lifetime_is_no_longer_than_asked() ->
     assert lma.engine.counters["binding_expired"] == 1
 
 
-@pytest.mark.requirement("R5213-5.3.4-1", "R7389-3-1", "R5213-5.3.6-1")
+@pytest.mark.requirement("R5213-5.3.4-1", "R5213-5.3.4-3", "R5213-5.3.4-4", "R5213-6.11-1", "OUR-TUNNEL-1")
 def test_a_handoff_moves_the_tunnel_and_keeps_the_session() -> None:
     lma = Anchor()
     lma.ask(0)
@@ -208,17 +241,25 @@ def test_a_handoff_moves_the_tunnel_and_keeps_the_session() -> None:
     assert lma.installs[-1].new == after.binding
 
 
-@pytest.mark.requirement("R5213-5.3.3-2")
+@pytest.mark.requirement("R5213-5.3.1-13")
 def test_the_alternate_care_of_address_tells_a_refresh_from_a_handoff() -> None:
     lma = Anchor()
     tunnel = IPv6Address("2001:db8:0:3::99")
     lma.ask(0, care_of=tunnel)
     lma.ask(1, care_of=tunnel, hi=5)
     assert lma.outcomes == ["accepted_initial", "accepted_refresh"]
-    assert status(lma.ask(0, care_of=IPv6Address("ff02::1"), mn=b"2@a.example")) == 174
 
 
-@pytest.mark.requirement("R5213-5.3.5-1", "R5213-5.3.5-2", "R5213-5.3.5-4", "D00-5.2-6")
+@pytest.mark.requirement(
+    "D00-5.2-6",
+    "R5845-5.2-7",
+    "R5213-5.3.5-2",
+    "R5213-5.3.5-3",
+    "R5213-5.3.5-4",
+    "R5213-5.3.5-6",
+    "R6275-6.1.7-2",
+    "R5844-3.1.2.5-1",
+)
 def test_deregistration_holds_the_entry_and_then_lets_everything_go() -> None:
     lma = Anchor(min_delay_before_bce_delete=0.5)
     lma.ask(gre=Gre.KEYED)
@@ -238,7 +279,7 @@ def test_deregistration_holds_the_entry_and_then_lets_everything_go() -> None:
     assert lma.engine.keys.allocator.resting == 1
 
 
-@pytest.mark.requirement("R5213-5.3.5-3")
+@pytest.mark.requirement("R5845-3.3.2-1", "R5213-5.3.5-5")
 @pytest.mark.parametrize("mag", [0, 1])
 def test_a_pbu_during_the_hold_revives_the_session_with_its_keys(mag: int) -> None:
     lma = Anchor()
@@ -253,7 +294,7 @@ def test_a_pbu_during_the_hold_revives_the_session_with_its_keys(mag: int) -> No
     assert (after.session_id, after.prefixes, after.phase) == (before.session_id, before.prefixes, Phase.ACTIVE)
 
 
-@pytest.mark.requirement("R5213-5.3.5-5")
+@pytest.mark.requirement("R5213-5.3.5-1")
 def test_a_mag_that_no_longer_serves_deregisters_into_silence() -> None:
     lma = Anchor()
     lma.ask(0)
@@ -264,6 +305,7 @@ def test_a_mag_that_no_longer_serves_deregisters_into_silence() -> None:
     assert lma.outcomes[-1] == "ignored_stale_deregistration"
 
 
+@pytest.mark.requirement("R5213-5.3.5-3")
 def test_a_deregistration_is_answered_again_without_a_longer_hold() -> None:
     lma = Anchor()
     lma.ask()
@@ -276,7 +318,9 @@ def test_a_deregistration_is_answered_again_without_a_longer_hold() -> None:
 # --- §5.3.6: the PBA -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("R5213-5.3.6-2", "R5213-5.3.6-4", "R5213-5.3.6-5")
+@pytest.mark.requirement(
+    "R5213-5.3.1-14", "R5213-5.3.6-2", "R5213-5.3.6-5", "R5213-5.3.6-6", "R5213-5.3.6-7", "R5213-5.5-1", "R5213-5.5-10"
+)
 def test_a_success_echoes_what_it_was_asked_with() -> None:
     lma = Anchor()
     answer = lma.ask()
@@ -291,7 +335,7 @@ def test_a_success_echoes_what_it_was_asked_with() -> None:
     assert option(bare, o.Timestamp) is None
 
 
-@pytest.mark.requirement("R5213-5.3.6-3", "R5213-5.3.6-2")
+@pytest.mark.requirement("R5213-5.3.1-4", "R5213-5.3.1-14", "R5213-5.3.6-2", "R5213-5.3.6-3", "R5213-5.3.6-5")
 def test_a_refusal_has_all_that_a_pba_must_have() -> None:
     lma = Anchor()
     answer = lma.ask(mn=None, prefixes=(), hi=None, att=None)
@@ -308,7 +352,7 @@ def test_a_refusal_has_all_that_a_pba_must_have() -> None:
     assert echoed == list(two)
 
 
-@pytest.mark.requirement("R5213-5.3.6-6")
+@pytest.mark.requirement("R5213-5.3.6-8", "R5213-5.3.6-9", "R5213-5.3.6-10")
 def test_the_link_local_address_in_its_four_cases() -> None:
     lma = Anchor()
     zero, own = o.LinkLocalAddress(IPv6Address(0)), o.LinkLocalAddress(IPv6Address("fe80::99"))
@@ -322,10 +366,53 @@ def test_the_link_local_address_in_its_four_cases() -> None:
     assert option(refused, o.LinkLocalAddress) == own
 
 
+@pytest.mark.requirement("R5213-5.3.6-10")
+def test_a_deregistration_has_the_link_local_address_that_it_names() -> None:
+    lma = Anchor()
+    lma.ask(extra=(o.LinkLocalAddress(IPv6Address("fe80::99")),))
+    other = o.LinkLocalAddress(IPv6Address("fe80::77"))
+    assert option(lma.ask(lifetime=0, prefixes=(PREFIX,), extra=(other,)), o.LinkLocalAddress) == other
+    assert lma.only().link_local == other.address
+
+
+@pytest.mark.requirement("R5213-5.3.6-1")
+def test_the_answer_goes_back_the_way_that_the_pbu_came() -> None:
+    lma = Anchor()
+    for details in ({}, {"mn": NO_SUCH}, {"care_of": IPv6Address("2001:db8:0:2::77")}):
+        assert lma.ask(2, **details) is not None
+        assert (lma.sent[-1].source, lma.sent[-1].destination) == (Endpoint(LMA), Endpoint(MAGS[2]))
+
+
+@pytest.mark.requirement("R5213-8.1-2", "R6275-6.2.1-1")
+def test_an_option_that_nobody_knows_is_skipped() -> None:
+    unknown = (o.UnknownOption(200, b"what?"), o.ServiceSelection(b"internet"), o.VendorSpecific(1, 2, b""))
+    lma = Anchor()
+    answer = lma.ask(extra=unknown)
+    assert status(answer) == 0
+    assert option(answer, o.UnknownOption) is None
+
+
+@pytest.mark.requirement("R5213-5.1-1", "R5213-5.1-2", "R5213-5.1-3", "R5213-5.3.2-5", "R5213-5.3.6-9")
+def test_what_an_entry_holds() -> None:
+    lma = Anchor()
+    lma.ask(extra=(o.LinkLocalAddress(IPv6Address(0)),))
+    session = lma.only()
+    assert (session.mn, session.technology, session.link_layer) == (MN, 3, LL)
+    assert session.link_local is not None
+    assert session.binding.prefixes == (IPv6Network(PREFIX),)
+    assert session.binding.tunnel.peer == MAGS[0]
+    assert session.timestamp == o.Timestamp.from_utc(lma.utc).value
+    lma.ask(mn=b"2@a.example", ll=None, stamped=False)
+    bare = lma.sessions()[1]
+    assert (bare.link_layer, bare.timestamp, bare.sequence) == (b"", 0, lma.sequence)
+
+
 # --- §5.5: order -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("R5213-5.5-1", "R5213-5.5-2", "R5213-5.5-3", "R5213-5.5-4", "R5213-5.5-5")
+@pytest.mark.requirement(
+    "R5213-5.5-1", "R5213-5.5-2", "R5213-5.5-4", "R5213-5.5-6", "R5213-5.5-7", "R5213-5.5-8", "R5213-5.5-9"
+)
 def test_timestamps() -> None:
     lma = Anchor()
     assert status(lma.ask(stamp=UTC + 0.2)) == 0
@@ -343,7 +430,7 @@ def test_timestamps() -> None:
         assert answer.sequence == lma.sequence
 
 
-@pytest.mark.requirement("R5213-5.5-6")
+@pytest.mark.requirement("R5213-5.5-5", "R5213-9.3-2")
 def test_stamps_that_mobile_nodes_make_have_no_window() -> None:
     lma = Anchor(mobile_node_generated_timestamp_in_use=True)
     assert status(lma.ask(stamp=UTC - 1000)) == 0
@@ -353,7 +440,7 @@ def test_stamps_that_mobile_nodes_make_have_no_window() -> None:
         lma_config(mobile_node_generated_timestamp_in_use=True, timestamp_based_approach_in_use=False)
 
 
-@pytest.mark.requirement("R5213-5.5-7")
+@pytest.mark.requirement("R5213-5.5-3", "R6275-10.3.1-4")
 def test_a_timestamp_makes_the_sequence_number_meaningless() -> None:
     lma = Anchor()
     for sequence in (9, 9, 3, 65535, 0):
@@ -363,7 +450,7 @@ def test_a_timestamp_makes_the_sequence_number_meaningless() -> None:
         assert answer.sequence == sequence
 
 
-@pytest.mark.requirement("R6275-9.5.1-1")
+@pytest.mark.requirement("R5213-5.5-10", "R5213-5.5-11", "R6275-9.5.1-1", "R6275-9.5.1-2", "R6275-9.5.1-3")
 @pytest.mark.parametrize(
     ("last", "sequence", "good"),
     [
@@ -386,6 +473,7 @@ def test_sequence_numbers_count_modulo_65536(last: int, sequence: int, good: boo
     assert answer.sequence == (sequence if good else last)
 
 
+@pytest.mark.requirement("R5213-5.5-6")
 def test_a_replay_does_not_bring_back_a_deleted_session() -> None:
     lma = Anchor(min_delay_before_bce_delete=0.0)
     stamp = UTC + 0.25
@@ -401,7 +489,7 @@ def test_a_replay_does_not_bring_back_a_deleted_session() -> None:
 # --- the world may refuse, and may be slow ---------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("OUR-PENDING-1")
+@pytest.mark.requirement("R5213-5.3.2-6", "OUR-PENDING-1")
 def test_no_success_before_the_switch_and_the_journal_have_it() -> None:
     lma = Anchor()
     lma.hold = True
@@ -502,6 +590,7 @@ def test_a_pbu_that_waited_for_a_deletion_starts_a_session() -> None:
     assert len(lma.sessions()) == 1
 
 
+@pytest.mark.requirement("R6275-10.3.1-2")
 def test_a_lifetime_that_ends_while_a_refused_refresh_is_pending_ends_the_session() -> None:
     lma = Anchor()
     lma.ask(lifetime=1)
@@ -543,7 +632,17 @@ def ipv4_anchor(**changes: object) -> Anchor:
     return Anchor(directory=Directory(profiles, DIRECTORY.domains), **changes)
 
 
-@pytest.mark.requirement("R5844-3.1.2-1", "R5844-3.1.2-2", "R5844-3.1.2-3", "R5844-3.3.4-1")
+@pytest.mark.requirement(
+    "R5844-3.1.2.1-1",
+    "R5844-3.1.2.1-8",
+    "R5844-3.1.2.2-1",
+    "R5844-3.1.2.2-4",
+    "R5844-3.1.2.2-6",
+    "R5844-3.1.2.6-2",
+    "R5844-3.1.2.6-4",
+    "R5844-3.1.2.6-5",
+    "R5844-3.2.3.2-9",
+)
 def test_an_ipv4_home_address_is_allocated_with_its_router() -> None:
     lma = ipv4_anchor(dhcp_server=False)
     answer = lma.ask(prefixes=(), ipv4="0.0.0.0")
@@ -555,7 +654,9 @@ def test_an_ipv4_home_address_is_allocated_with_its_router() -> None:
     assert option(lma.ask(mn=b"s@a.example", ipv4="0.0.0.0"), o.IPv4HomeAddressReply).address == IPv4Address("10.1.7.7")
 
 
-@pytest.mark.requirement("R5844-3.1.2-4", "R5844-3.1.2-5", "R5844-3.1.2-6")
+@pytest.mark.requirement(
+    "R5844-3.1.2.1-3", "R5844-3.1.2.1-4", "R5844-3.1.2.1-5", "R5844-3.1.2.2-2", "R5844-3.1.2.6-3", "R5844-3.2.2-1"
+)
 @pytest.mark.parametrize(
     ("details", "code", "reply"),
     [
@@ -575,7 +676,7 @@ def test_ipv4_refusals(details: dict[str, Any], code: int, reply: int) -> None:
     assert not lma.sessions()
 
 
-@pytest.mark.requirement("R5844-3.1.2-7")
+@pytest.mark.requirement("R5844-3.1.2.2-3")
 def test_no_ipv4_address_left_is_130_and_the_prefix_is_free_again() -> None:
     realm = replace(REALM, ipv4_pool=IPv4Network("10.1.0.0/30"))
     directory = Directory(domains={b"a.example": Profile("operator-a")})
@@ -587,7 +688,7 @@ def test_no_ipv4_address_left_is_130_and_the_prefix_is_free_again() -> None:
     assert list(lma.engine.cache.prefixes.values()) == [lma.engine.cache.of(MN)[0]]
 
 
-@pytest.mark.requirement("R5844-3.1.2-9")
+@pytest.mark.requirement("R5844-3.1.2.1-9", "R5844-3.1.2.2-4", "R5844-3.1.2.3-1", "R5844-3.1.2.5-2")
 def test_one_family_can_be_deregistered_alone() -> None:
     lma = Anchor()
     lma.ask(ipv4="0.0.0.0")
@@ -605,7 +706,7 @@ def test_one_family_can_be_deregistered_alone() -> None:
     assert lma.only().phase is Phase.HELD
 
 
-@pytest.mark.requirement("R5844-3.1.2-10")
+@pytest.mark.requirement("R5844-3.1.2.4-1")
 def test_a_handoff_that_leaves_a_family_out_releases_it() -> None:
     lma = Anchor()
     lma.ask(ipv4="0.0.0.0")
@@ -617,7 +718,7 @@ def test_a_handoff_that_leaves_a_family_out_releases_it() -> None:
     assert lma.only().prefixes == ()
 
 
-@pytest.mark.requirement("R5844-4.1-1", "R5844-4.1-2")
+@pytest.mark.requirement("R5844-4.1.1-1", "R5844-4.1.3.1-1", "R5844-4.1.3.2-1", "R5844-4.1.3.2-2")
 def test_over_ipv4_and_udp_the_answer_goes_to_the_port_it_came_from() -> None:
     mag, own = Endpoint(IPv4Address("192.0.2.1"), 40000), Endpoint(IPv4Address("192.0.2.9"), 5436)
     lma = Anchor(peers=(Peer(mag.address),))
@@ -628,7 +729,7 @@ def test_over_ipv4_and_udp_the_answer_goes_to_the_port_it_came_from() -> None:
     assert lma.only().binding.tunnel.peer == mag.address
 
 
-@pytest.mark.requirement("R5844-4.1-3")
+@pytest.mark.requirement("R5844-4.1.3.1-2", "R5844-4.1.3.1-4")
 def test_forced_udp_encapsulation_only_where_it_is_accepted() -> None:
     mag, own = Endpoint(IPv4Address("192.0.2.1"), 5436), Endpoint(IPv4Address("192.0.2.9"), 5436)
     forced = FLAGS | BindingUpdateFlag.F
@@ -639,10 +740,93 @@ def test_forced_udp_encapsulation_only_where_it_is_accepted() -> None:
     assert lma.only().binding.tunnel.udp
 
 
+@pytest.mark.requirement("R5844-3.1.2.3-1", "R5844-3.1.2.6-1", "R5844-3.1.2.6-3", "R5844-3.1.2.6-5")
+def test_an_answer_about_ipv4_alone_has_no_prefixes() -> None:
+    lma = Anchor()
+    lma.ask(ipv4="0.0.0.0")
+    answer = lma.ask(prefixes=(), ipv4="10.1.0.2", hi=5)
+    assert status(answer) == 0
+    assert option(answer, o.HomeNetworkPrefix) is None
+    assert option(answer, o.IPv4HomeAddressReply).address == IPv4Address("10.1.0.2")
+    assert lma.only().prefixes
+    answer = lma.ask(prefixes=(), ipv4="10.9.0.1", hi=5)
+    assert status(answer) == 171
+    assert option(answer, o.HomeNetworkPrefix) is None
+    assert option(answer, o.IPv4HomeAddressReply).address == IPv4Address("10.9.0.1")
+    assert option(answer, o.IPv4DefaultRouter) is None
+
+
+@pytest.mark.requirement("R5213-5.3.6-4")
+def test_the_answer_to_a_deregistration_names_the_prefixes_that_were_assigned() -> None:
+    lma = Anchor()
+    lma.ask()
+    answer = lma.ask(lifetime=0, hi=4)  # ALL_ZERO: found by the link-layer identifier
+    assert status(answer) == 0
+    assert option(answer, o.HomeNetworkPrefix) == o.HomeNetworkPrefix(IPv6Network(PREFIX).network_address, 64)
+
+
+@pytest.mark.requirement("R5213-5.3.2-1")
+def test_one_all_zero_prefix_among_others_is_allocated() -> None:
+    lma = Anchor()
+    answer = lma.ask(prefixes=("2001:db8:a0ff::/64", ANY))
+    assert status(answer) == 0
+    assert option(answer, o.HomeNetworkPrefix).address == IPv6Network(PREFIX).network_address
+    assert lma.only().binding.prefixes == (IPv6Network(PREFIX),)
+
+
+@pytest.mark.requirement("R5844-3.1.2.1-3", "R5844-3.1.2.1-4", "R5844-3.1.2.1-5")
+@pytest.mark.parametrize(
+    ("details", "code"),
+    [
+        ({"mn": b"4@a.example", "prefixes": (PREFIX,)}, 172),
+        ({"mn": b"6@a.example", "prefixes": (PREFIX,), "ipv4": "0.0.0.0"}, 170),
+        ({"mn": b"x@a.example", "prefixes": (PREFIX,), "ipv4": "0.0.0.0", "extra": "twice"}, 173),
+        ({"mn": b"x@a.example", "prefixes": (PREFIX,)}, 155),
+        ({"mn": b"4@a.example", "prefixes": (PREFIX,), "att": None}, 162),
+    ],
+)
+def test_what_a_mobile_node_may_ask_for_is_judged_before_its_entry_is_looked_up(
+    details: dict[str, Any], code: int
+) -> None:
+    lma = ipv4_anchor()
+    lma.ask()
+    if details.get("extra") == "twice":
+        details = {**details, "extra": (o.IPv4HomeAddressRequest(IPv4Address(0), 16),)}
+    assert status(lma.ask(**details)) == code
+
+
+def test_whoever_may_no_longer_have_a_family_may_still_deregister_it() -> None:
+    lma = Anchor()
+    lma.ask(ipv4="0.0.0.0")
+    directory = Directory({MN: Profile("operator-a", ipv4=False)})
+    reconfigure(lma.engine, replace(lma.config, directory=directory), lma.now)
+    assert status(lma.ask(lifetime=0, prefixes=(PREFIX,), ipv4="10.1.0.2")) == 0
+    assert lma.only().phase is Phase.HELD
+
+
+@pytest.mark.requirement("R5844-3.1.2.6-5")
+def test_an_ipv4_home_address_needs_a_default_router() -> None:
+    profile = Profile("operator-a", ipv4_home_address=IPv4Address("10.1.7.7"))
+    with pytest.raises(ConfigError, match="no IPv4 default router"):
+        lma_config(realms={"operator-a": Realm("operator-a")}, directory=Directory({MN: profile}))
+
+
+@pytest.mark.requirement("R5844-3.1.2.1-10")
+def test_ipv4_can_be_added_to_a_session_that_had_none() -> None:
+    lma = Anchor()
+    lma.ask()
+    before = lma.only()
+    answer = lma.ask(prefixes=(PREFIX,), ipv4="0.0.0.0", hi=5)
+    assert status(answer) == 0
+    assert option(answer, o.IPv4HomeAddressReply).status == 0
+    assert lma.only().ipv4 is not None
+    assert (lma.only().prefixes, lma.only().session_id) == (before.prefixes, before.session_id)
+
+
 # --- RFC 7389, RFC 5845 §7 -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("R7389-4-1", "R7389-5-1")
+@pytest.mark.requirement("R7389-1-1", "R7389-4-3", "R7389-5-2", "R7389-5-3", "R7389-5-4", "R7389-7-2")
 def test_the_user_plane_address_is_told_to_who_asks() -> None:
     plane = IPv6Address("2001:db8:0:1::77")
     asked = (o.LmaUserPlaneAddress(None),)
@@ -654,7 +838,16 @@ def test_the_user_plane_address_is_told_to_who_asks() -> None:
     assert option(everywhere.ask(), o.LmaUserPlaneAddress).address == plane
 
 
-@pytest.mark.requirement("R5845-7-1", "R5845-7-2")
+@pytest.mark.requirement(
+    "R5845-5.1-2",
+    "R5845-6.4-1",
+    "R5845-7.2-2",
+    "R5845-7.2-6",
+    "R5845-7.4-1",
+    "R5845-7.4-2",
+    "R5845-7.4-3",
+    "R5844-4.1.3.1-3",
+)
 @pytest.mark.parametrize(
     ("dialect", "udp", "tlv", "code"),
     [
@@ -677,6 +870,29 @@ def test_the_tlv_header_is_negotiated_by_the_t_flag(dialect: Dialect, udp: bool,
     assert status(plain) == 0
 
 
+@pytest.mark.requirement("R5845-7.2-4", "R5845-7.2-5", "R5845-7.2-6")
+def test_the_format_of_the_tunnel_stays_over_a_refresh() -> None:
+    mag, own = Endpoint(IPv4Address("192.0.2.1"), 5436), Endpoint(IPv4Address("192.0.2.9"), 5436)
+    other = Endpoint(IPv4Address("192.0.2.2"), 5436)
+    lma = Anchor(peers=tuple(Peer(one.address, udp=True) for one in (mag, other)))
+    tlv = FLAGS | BindingUpdateFlag.T
+    keyed: dict[str, Any] = {"destination": own, "gre": Gre.KEYED}
+    lma.ask(mag, flags=tlv, **keyed)
+    for flags, flag in ((FLAGS, False), (tlv, True)):
+        answer = lma.ask(mag, flags=flags, hi=5, **keyed)
+        assert status(answer) == 0
+        assert answer is not None
+        assert bool(answer.flags & 0x10) == flag
+        assert lma.only().binding.tunnel.udp
+    assert status(lma.ask(other, hi=3, **keyed)) == 0  # a handoff may renegotiate
+    assert not lma.only().binding.tunnel.udp
+    answer = lma.ask(other, flags=tlv, hi=5, **keyed)
+    assert status(answer) == 3
+    assert answer is not None
+    assert not answer.flags & 0x10
+    assert not lma.only().binding.tunnel.udp
+
+
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
@@ -696,7 +912,7 @@ def test_no_key_left_is_130_and_changes_nothing() -> None:
     assert status(lma.ask(mn=b"2@a.example", gre=Gre.KEYED)) == 0
 
 
-@pytest.mark.requirement("OUR-KEYS-4", "D00-3.1-2")
+@pytest.mark.requirement("D00-3.1-2", "OUR-KEYS-4")
 def test_a_pair_per_realm_as_figure_1_draws_it() -> None:
     policy = GrePolicy(Gre.KEYED, required=True)
     lma = Anchor(realms=realms(policy, granularity=Granularity.REALM, overlapping=True), min_delay_before_bce_delete=0)

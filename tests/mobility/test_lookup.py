@@ -67,12 +67,23 @@ def expected(hnp: str, ll: str, att: str, hi: int, entries: int, known_ll: bool,
 
 
 @pytest.mark.requirement(
+    "R5213-5.1-2",
+    "R5213-5.3.1-12",
+    "R5213-5.4-3",
     "R5213-5.4.1-1",
-    "R5213-5.4.1-2",
-    "R5213-5.4.1-3",
-    "R5213-5.4.1-4",
-    "R5213-5.4.1-5",
-    "R5213-5.4.1-6",
+    "R5213-5.4.1.1-1",
+    "R5213-5.4.1.1-2",
+    "R5213-5.4.1.1-3",
+    "R5213-5.4.1.1-4",
+    "R5213-5.4.1.1-5",
+    "R5213-5.4.1.2-1",
+    "R5213-5.4.1.2-2",
+    "R5213-5.4.1.2-3",
+    "R5213-5.4.1.2-6",
+    "R5213-5.4.1.3-1",
+    "R5213-5.4.1.3-2",
+    "R5213-5.4.1.3-3",
+    "R5844-3.1.2.1-6",
 )
 @pytest.mark.parametrize("known_ll", [True, False])
 @pytest.mark.parametrize("entries", [0, 1, 2])
@@ -114,7 +125,7 @@ def test_lookup_over_its_whole_product(entries: int, known_ll: bool) -> None:
             assert match.entry.session == first
 
 
-@pytest.mark.requirement("R5213-5.4.1-7")
+@pytest.mark.requirement("R5213-5.4.1.1-6", "R5213-5.4.1.2-6", "R5213-5.4.1.3-3")
 @pytest.mark.parametrize("prefixes", [(ANY,), ("2001:db8:a0ff::/64",)])
 def test_a_deregistration_that_fits_no_session_is_ignored_in_silence(prefixes: tuple[str, ...]) -> None:
     lma = Anchor()
@@ -123,6 +134,7 @@ def test_a_deregistration_that_fits_no_session_is_ignored_in_silence(prefixes: t
     assert not lma.sessions()
 
 
+@pytest.mark.requirement("R5213-5.4.1.1-5")
 def test_a_new_session_cannot_take_the_prefixes_of_another_of_the_same_node() -> None:
     """Ours: §5.4.1.1's last rule leads to a session that asks for prefixes in use; it is refused with 155."""
     lma = Anchor()
@@ -133,7 +145,7 @@ def test_a_new_session_cannot_take_the_prefixes_of_another_of_the_same_node() ->
     assert lma.only() == before
 
 
-@pytest.mark.requirement("R5844-3.1.2-8")
+@pytest.mark.requirement("R5844-3.1.2.1-7", "R5844-3.1.2.7-1")
 def test_an_ipv4_home_address_finds_its_entry_where_no_prefix_is_named() -> None:
     lma = Anchor()
     lma.ask(0, prefixes=(), ipv4="0.0.0.0")
@@ -144,7 +156,7 @@ def test_an_ipv4_home_address_finds_its_entry_where_no_prefix_is_named() -> None
     assert lma.only().path.peer.address == MAGS[1]
 
 
-@pytest.mark.requirement("R5213-5.4.1-8")
+@pytest.mark.requirement("R5213-5.4.1.2-3", "R5213-5.4.1.2-4", "R5213-5.4.1.2-5", "R5213-5.4.1.3-2")
 class TestWaitForDeregistration:
     """HI = 4 and one entry of the mobile node that nothing else identifies (§5.4.1.2, §5.4.1.3)."""
 

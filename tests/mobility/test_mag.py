@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 from tests.mobility.crafted import option
-from tests.mobility.domain import DIRECTORY, LMA, MAGS, MN, Domain, link, lma_config, lma_peers, mag_config
+from tests.mobility.domain import DIRECTORY, LMA, MAGS, MN, Domain, link, lma_config, lma_peers, mag_config, realms
 
-from p4pmip.mobility.binding import Phase
-from p4pmip.mobility.config import Directory, Peer, Profile
+from p4pmip.mobility.binding import AccessLink, Gre, Phase, Tunnel
+from p4pmip.mobility.config import Directory, GrePolicy, Peer, Profile
 from p4pmip.mobility.effects import Advertise, Install, Send, Withdraw
 from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.reconfigure import reconfigure
 from p4pmip.mobility.update_list import State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
 from p4pmip.wire.mobility_header import encode
+from p4pmip.wire.numbers import BindingUpdateFlag
 
 ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
 
@@ -46,7 +48,23 @@ def reply(domain: Domain, status: int = 0, *, skip: tuple[type, ...] = (), extra
     return outcomes[-1]
 
 
-@pytest.mark.requirement("R5213-6.9.1.1-1", "R5213-6.9.1.1-2", "R5213-6.9.1.1-3", "R5844-3.2-1")
+@pytest.mark.requirement(
+    "R5213-5.5-2",
+    "R5213-6.9.1.1-1",
+    "R5213-6.9.1.1-2",
+    "R5213-6.9.1.1-3",
+    "R5213-6.9.1.1-4",
+    "R5213-6.9.1.1-5",
+    "R5213-6.9.1.1-7",
+    "R5213-6.9.1.1-8",
+    "R5213-6.9.1.1-9",
+    "R5213-6.9.1.5-2",
+    "R5213-8.1-1",
+    "R6543-1-2",
+    "R5844-3.2.3.1-1",
+    "R5844-3.2.3.1-3",
+    "R4285-4-1",
+)
 def test_what_an_initial_pbu_carries() -> None:
     domain = deaf()
     domain.attach(0, indicator=1)
@@ -64,7 +82,7 @@ def test_what_an_initial_pbu_carries() -> None:
     assert option(pbus(domain)[1], o.HandoffIndicatorOption).indicator == 4
 
 
-@pytest.mark.requirement("R5213-6.9.1.1-4", "R6543-3-1")
+@pytest.mark.requirement("R5213-6.8-1", "R5213-6.9.1.1-9", "R5213-6.9.1.2-15")
 def test_without_a_fixed_link_local_address_the_lma_is_asked_for_one() -> None:
     domain = Domain(lma_config(), *(mag_config(address, fixed_link_local=None) for address in MAGS[:2]))
     domain.attach(0)
@@ -78,7 +96,7 @@ def test_without_a_fixed_link_local_address_the_lma_is_asked_for_one() -> None:
     assert other.link_local == advertised[-1].link_local
 
 
-@pytest.mark.requirement("R5213-6.8-1")
+@pytest.mark.requirement("R5213-6.9.1.2-16")
 def test_a_link_local_address_that_the_mobile_node_has_is_replaced_and_uploaded() -> None:
     domain = Domain(lma_config(), *(mag_config(address, fixed_link_local=None) for address in MAGS[:2]))
     number = domain.attach(0)
@@ -93,6 +111,7 @@ def test_a_link_local_address_that_the_mobile_node_has_is_replaced_and_uploaded(
     assert next(iter(domain.mags[1].served.values())).link_local == other
 
 
+@pytest.mark.requirement("R5213-6.9.1.1-3", "R5844-3.2.3.1-2")
 def test_known_addresses_are_asked_for() -> None:
     domain = deaf()
     prefix = IPv6Network("2001:db8:a000:7::/64")
@@ -101,7 +120,16 @@ def test_known_addresses_are_asked_for() -> None:
     assert option(pbus(domain)[0], o.IPv4HomeAddressRequest).address == IPv4Address("10.1.0.9")
 
 
-@pytest.mark.requirement("R5213-6.9.4-1", "R5213-6.9.4-2", "R6275-11.8-1")
+@pytest.mark.requirement(
+    "R5213-6.9.1.1-6",
+    "R5213-6.9.4-1",
+    "R5213-6.9.4-3",
+    "R5213-6.9.4-4",
+    "R6275-11.8-1",
+    "R6275-11.8-2",
+    "R6275-11.8-5",
+    "R6275-12-1",
+)
 def test_retransmissions_back_off_and_are_new_each_time() -> None:
     domain = deaf()
     domain.attach(0)
@@ -116,7 +144,7 @@ def test_retransmissions_back_off_and_are_new_each_time() -> None:
     assert [(after - before) % 65536 for before, after in pairwise(numbers)] == [1] * 8
 
 
-@pytest.mark.requirement("R5213-6.9.4-3")
+@pytest.mark.requirement("R5213-6.9.4-2")
 def test_a_mobile_node_that_has_left_is_not_registered_any_more() -> None:
     domain = deaf()
     domain.attach(0)
@@ -127,7 +155,7 @@ def test_a_mobile_node_that_has_left_is_not_registered_any_more() -> None:
     assert not domain.mags[0].switch
 
 
-@pytest.mark.requirement("R5213-6.9.1.2-1", "R5213-6.9.1.2-2")
+@pytest.mark.requirement("R5213-6.9.1.2-3", "R5213-6.9.1.2-5")
 def test_a_pba_that_matches_nothing_is_ignored() -> None:
     domain = deaf()
     domain.attach(0)
@@ -139,7 +167,7 @@ def test_a_pba_that_matches_nothing_is_ignored() -> None:
     assert domain.mags[0].served
 
 
-@pytest.mark.requirement("R5213-6.9.1.2-3")
+@pytest.mark.requirement("R5213-6.9.1.2-6", "R5213-6.9.1.2-7")
 @pytest.mark.parametrize(
     "wrong", [o.HandoffIndicatorOption(2), o.AccessTechnologyOption(9), o.LinkLayerIdentifier(b"\2\0\0\0\0\x09")]
 )
@@ -152,7 +180,148 @@ def test_a_pba_about_something_else_stops_the_retransmission(wrong: Any) -> None
     assert [alarm.name for alarm in domain.mags[0].alarms] == ["pba_mismatch"]
 
 
-@pytest.mark.requirement("R5213-6.9.1.2-4", "R5213-6.9.1.2-8")
+@pytest.mark.requirement("R5213-6.9.1.2-6")
+def test_an_option_that_is_not_in_the_answer_differs_from_nothing() -> None:
+    domain = deaf()
+    domain.attach(0)
+    left_out = (o.HandoffIndicatorOption, o.AccessTechnologyOption, o.LinkLayerIdentifier)
+    assert reply(domain, skip=left_out) == "status_0"
+    assert domain.mags[0].served
+
+
+@pytest.mark.requirement("R5213-6.9.1.2-7")
+def test_a_binding_whose_refresh_was_answered_wrongly_ends_with_its_lifetime() -> None:
+    domain = deaf()
+    number = domain.attach(0)
+    reply(domain, lifetime=10)
+    while len(pbus(domain)) < 2:
+        domain.run(0.5)
+    assert reply(domain, skip=(o.HandoffIndicatorOption,), extra=(o.HandoffIndicatorOption(1),)) == (
+        "ignored_not_what_was_asked"
+    )
+    domain.run(39 - domain.now)
+    assert domain.mags[0].served
+    domain.run(2)
+    assert not domain.mags[0].served
+    assert not domain.mags[0].switch
+    assert domain.mag(0).state(number or 0) is State.STOPPED
+    assert len(pbus(domain)) == 2
+
+
+@pytest.mark.requirement("R5213-8.2-1")
+def test_an_option_that_nobody_knows_is_skipped() -> None:
+    domain = deaf()
+    domain.attach(0)
+    assert reply(domain, extra=(o.UnknownOption(200, b"what?"),)) == "status_0"
+    assert domain.mags[0].served
+
+
+@pytest.mark.requirement("R5213-6.1-2", "R5213-6.9.1.1-7")
+def test_a_link_layer_identifier_that_is_not_known_is_not_sent() -> None:
+    domain = deaf()
+    domain.mag(0).attach(MN, AccessLink(1, bytes(6)), domain.now, domain.utc)
+    domain.carry_out()
+    assert option(pbus(domain)[0], o.LinkLayerIdentifier) is None
+
+
+def over_ipv4(**changes: Any) -> tuple[Domain, Endpoint, Endpoint]:
+    mag, own = Endpoint(IPv4Address("192.0.2.1"), 5436), Endpoint(IPv4Address("192.0.2.9"), 5436)
+    plain = realms(GrePolicy(Gre.PLAIN))
+    anchor = lma_config(
+        peers=(Peer(mag.address, mag.port),),
+        local=(own,),
+        realms=plain,
+        accept_forced_ipv4_udp_encapsulation_request=True,
+    )
+    gateway = mag_config(MAGS[0], Peer(own.address, own.port), local=(mag,), lma=own.address, realms=plain, **changes)
+    return Domain(anchor, gateway), mag, own
+
+
+@pytest.mark.requirement("R5844-4.1.3.1-4", "R5844-4.2.2-5", "R5844-4.2.2.1-2")
+@pytest.mark.parametrize("forced", [True, False])
+def test_udp_encapsulation_is_what_both_ends_use_or_neither(forced: bool) -> None:
+    domain, mag, own = over_ipv4(force_ipv4_udp_encapsulation_support=forced)
+    domain.attach(0)
+    domain.run()
+    (update,) = pbus(domain)
+    assert bool(update.flags & BindingUpdateFlag.F) == forced
+    assert option(update, o.NatDetection) is None
+    (answer,) = [send.message for send in domain.sent if isinstance(send.message, BindingAcknowledgement)]
+    assert option(answer, o.NatDetection) == (o.NatDetection(True, 0) if forced else None)
+    (near,), (far,) = domain.mags[0].switch.values(), domain.lma.switch.values()
+    assert near.tunnel == Tunnel(mag.address, own.address, forced)
+    assert far.tunnel == Tunnel(own.address, mag.address, forced)
+
+
+@pytest.mark.requirement("R5844-3.2.3.2-6", "R5844-3.2.3.3-2", "R5844-3.2.3.3-3", "R5844-3.4.3-2", "R5844-3.4.3-5")
+def test_a_mobile_node_may_give_its_ipv4_home_address_back_and_ask_again() -> None:
+    domain = Domain()
+    number = domain.attach(0) or 0
+    domain.run()
+    before = next(iter(domain.mags[0].served.values()))
+    domain.mag(0).release_ipv4(number, domain.now, domain.utc)
+    domain.run()
+    update = pbus(domain)[-1]
+    assert update.lifetime == 0
+    assert option(update, o.HomeNetworkPrefix) is None
+    assert option(update, o.IPv4HomeAddressRequest) == o.IPv4HomeAddressRequest(before.binding.ipv4.ip, 16)  # type: ignore[union-attr]
+    for node in (domain.lma, domain.mags[0]):
+        (session,) = node.switch.values()
+        assert session.ipv4 is None
+        assert session.prefixes == before.prefixes
+    assert next(iter(domain.mags[0].served.values())).ipv4 is None
+    domain.run(3600)
+    assert [one.lifetime for one in pbus(domain)] == [900, 0, 900]
+    assert option(pbus(domain)[-1], o.IPv4HomeAddressRequest) is None
+    domain.mag(0).request_ipv4(number, domain.now, domain.utc)
+    domain.run()
+    assert option(pbus(domain)[-1], o.IPv4HomeAddressRequest).address == IPv4Address(0)
+    assert next(iter(domain.mags[0].served.values())).ipv4 is not None
+    domain.mag(0).request_ipv4(number, domain.now, domain.utc)  # there is one
+    domain.mag(0).release_ipv4(99, domain.now, domain.utc)  # there is no such session
+    domain.run()
+    assert len(pbus(domain)) == 4
+
+
+def test_an_ipv4_home_address_that_is_given_back_stays_away_though_the_answer_is_lost() -> None:
+    domain = Domain()
+    number = domain.attach(0) or 0
+    domain.run()
+    domain.loss = lambda send: []
+    domain.mag(0).release_ipv4(number, domain.now, domain.utc)
+    domain.run(4)
+    domain.mag(0).request_ipv4(number, domain.now, domain.utc)
+    domain.loss = None
+    domain.run(10)
+    lifetimes = [one.lifetime for one in pbus(domain)]
+    assert lifetimes == [900, 0, 0, 0, 0, 900]
+    (near,), (far,) = domain.mags[0].switch.values(), domain.lma.switch.values()
+    assert near.ipv4 == far.ipv4 is not None
+
+
+@pytest.mark.requirement("R5844-3.2.3.2-5")
+def test_an_ipv4_reply_that_rejects_enables_nothing() -> None:
+    domain = deaf()
+    domain.attach(0)
+    reply(domain, extra=(o.IPv4HomeAddressReply(128, 16, IPv4Address("10.1.0.2")),))
+    (session,) = domain.mags[0].served.values()
+    assert session.ipv4 is None
+    assert session.prefixes
+
+
+@pytest.mark.requirement("R5844-3.2.2-1", "R5844-3.2.3.1-4")
+def test_the_only_address_that_is_given_back_ends_the_session() -> None:
+    profile = Profile("operator-a", ipv6=False)
+    directory = Directory(domains={b"a.example": profile})
+    domain = Domain(lma_config(directory=directory), mag_config(MAGS[0], directory=directory))
+    number = domain.attach(0) or 0
+    domain.run()
+    domain.mag(0).release_ipv4(number, domain.now, domain.utc)
+    domain.run()
+    assert not domain.mags[0].switch
+
+
+@pytest.mark.requirement("R5213-6.9.1.2-4", "R5213-6.9.1.2-13", "R5213-6.9.1.2-14", "R5213-8.9-1", "R5844-3.2.3.2-4")
 @pytest.mark.parametrize("status", [0, 1, 2, 6, 127])
 def test_everything_below_128_is_a_success(status: int) -> None:
     domain = deaf()
@@ -163,8 +332,8 @@ def test_everything_below_128_is_a_success(status: int) -> None:
     assert session.phase is Phase.ACTIVE
 
 
-@pytest.mark.requirement("R5213-6.9.1.2-5", "R5213-6.9.1.2-6")
-@pytest.mark.parametrize("status", [128, 129, 152, 153, 154, 158, 160, 161, 162, 170, 172, 173])
+@pytest.mark.requirement("R5213-6.9.1.2-12", "R5213-6.9.2-2", "R5213-8.9-1")
+@pytest.mark.parametrize("status", [128, 129, 153, 154, 158, 160, 161, 162, 173])
 def test_a_refusal_serves_nobody_and_is_not_repeated(status: int) -> None:
     domain = deaf()
     number = domain.attach(0)
@@ -178,7 +347,52 @@ def test_a_refusal_serves_nobody_and_is_not_repeated(status: int) -> None:
     assert len(pbus(domain)) == 2
 
 
-@pytest.mark.requirement("R5213-6.9.1.2-7")
+@pytest.mark.requirement("R5213-6.9.1.2-8")
+@pytest.mark.parametrize("status", [152, 146])
+def test_a_mobile_node_that_may_not_be_served_waits_for_an_administrative_action(status: int) -> None:
+    domain = deaf()
+    domain.attach(0)
+    reply(domain, status, lifetime=0)
+    for _ in range(3):
+        assert domain.attach(0) is None
+    assert domain.mag(0).counters["attach_denied"] == 3
+    assert len(pbus(domain)) == 1
+    assert domain.attach(0, b"2@a.example", mac=2) is not None
+    domain.mag(0).forget_refusals(b"2@a.example")
+    assert domain.attach(0) is None
+    domain.mag(0).forget_refusals(MN)
+    assert domain.attach(0) is not None
+    reply(domain, status, lifetime=0)
+    reconfigure(domain.mag(0), mag_config(MAGS[0]), domain.now)
+    assert domain.attach(0) is not None
+
+
+@pytest.mark.requirement("R5844-3.2.3.1-4", "R5844-3.2.3.2-1", "R5844-3.2.3.2-3", "R5844-3.2.3.3-4")
+@pytest.mark.parametrize(("status", "kept"), [(170, o.HomeNetworkPrefix), (172, o.IPv4HomeAddressRequest)])
+def test_a_family_that_is_denied_is_not_asked_for_until_an_administrative_action(status: int, kept: type) -> None:
+    gone = o.IPv4HomeAddressRequest if kept is o.HomeNetworkPrefix else o.HomeNetworkPrefix
+    domain = deaf()
+    domain.attach(0)
+    reply(domain, status, lifetime=0)
+    assert option(pbus(domain)[-1], kept) is not None
+    assert option(pbus(domain)[-1], gone) is None
+    domain.detach(0)
+    domain.run(10)
+    domain.attach(0)
+    assert option(pbus(domain)[-1], gone) is None
+    domain.mag(0).forget_refusals()
+    domain.attach(0, b"2@a.example", mac=2)
+    assert option(pbus(domain)[-1], gone) is not None
+    reply(domain, 170, lifetime=0)
+    reply(domain, 172, lifetime=0)
+    domain.run(100)
+    number = len(pbus(domain))
+    domain.run(100)
+    assert option(pbus(domain)[-1], o.MobileNodeIdentifier).identifier == MN
+    assert len(pbus(domain)) > number  # of the first mobile node: nobody answers it
+
+
+@pytest.mark.requirement("R5213-6.9.1.2-11", "R5844-3.2.3.2-2")
 @pytest.mark.parametrize("status", [155, 159, 171])
 def test_addresses_that_are_refused_are_not_asked_for_again(status: int) -> None:
     domain = deaf()
@@ -192,7 +406,7 @@ def test_addresses_that_are_refused_are_not_asked_for_again(status: int) -> None
     assert len(pbus(domain)) == 2
 
 
-@pytest.mark.requirement("R5213-5.5-8", "R5213-5.5-9")
+@pytest.mark.requirement("R5213-6.9.1.2-9", "R5213-6.9.1.2-10")
 def test_timestamp_refusals() -> None:
     domain = deaf()
     domain.attach(0)
@@ -211,7 +425,7 @@ def test_timestamp_refusals() -> None:
     assert option(pbus(domain)[-1], o.Timestamp).value < stamp + 65536 * 100  # our clock is not set by theirs
 
 
-@pytest.mark.requirement("R5213-5.5-9")
+@pytest.mark.requirement("R5213-6.9.1.2-10")
 def test_a_clock_that_was_wrong_is_forgotten() -> None:
     domain = deaf()
     domain.mag(0).attach(MN, link(1, 1), 0.0, domain.utc + 3600)
@@ -231,7 +445,7 @@ def test_no_resources_is_tried_again() -> None:
     assert domain.mags[0].served
 
 
-@pytest.mark.requirement("R6275-12-1")
+@pytest.mark.requirement("R6275-11.8-3", "R6275-11.8-4", "R6275-12-1")
 def test_no_more_than_three_pbus_a_second_for_one_binding() -> None:
     domain = Domain()
     for _ in range(10):
@@ -247,7 +461,7 @@ def test_no_more_than_three_pbus_a_second_for_one_binding() -> None:
     assert len(domain.mags[0].served) == 11
 
 
-@pytest.mark.requirement("R6275-9.5.1-2")
+@pytest.mark.requirement("R5213-5.5-11", "R5213-6.9.1.1-5", "R6275-9.5.1-4")
 def test_sequence_mode_goes_on_from_the_number_that_the_lma_has() -> None:
     domain = deaf(timestamp_based_approach_in_use=False)
     domain.attach(0)
@@ -258,7 +472,7 @@ def test_sequence_mode_goes_on_from_the_number_that_the_lma_has() -> None:
     assert domain.mags[0].served
 
 
-@pytest.mark.requirement("R5213-6.9.1.3-1", "R5213-6.9.1.3-2")
+@pytest.mark.requirement("R5213-6.9.1.3-1", "R5213-6.9.1.3-2", "R5213-6.9.1.3-3", "R5844-3.2.3.3-1")
 def test_refreshes_come_before_the_end_and_not_all_at_once() -> None:
     domain = Domain()
     for number in range(20):
@@ -278,6 +492,7 @@ def test_refreshes_come_before_the_end_and_not_all_at_once() -> None:
     assert domain.lma.engine.counters["binding_expired"] == 0
 
 
+@pytest.mark.requirement("R5844-3.2.3.3-5")
 def test_a_binding_that_could_not_be_refreshed_ends_and_is_asked_for_anew() -> None:
     domain = Domain()
     domain.attach(0)
@@ -293,7 +508,15 @@ def test_a_binding_that_could_not_be_refreshed_ends_and_is_asked_for_anew() -> N
     assert after.prefixes == before.prefixes
 
 
-@pytest.mark.requirement("R5213-6.9.1.4-1", "R5213-6.9.1.4-2", "R5213-6.12-1")
+@pytest.mark.requirement(
+    "R5213-6.9.1.4-1",
+    "R5213-6.9.1.4-2",
+    "R5213-6.9.1.4-3",
+    "R5213-6.9.1.4-4",
+    "R5213-6.12-1",
+    "R5213-6.13-2",
+    "R5844-3.2.3.3-1",
+)
 def test_detaching_withdraws_deregisters_and_takes_out() -> None:
     domain = Domain()
     domain.attach(0)
@@ -314,7 +537,7 @@ def test_detaching_withdraws_deregisters_and_takes_out() -> None:
     assert installs[-1].new is None
 
 
-@pytest.mark.requirement("R5213-6.9.1.4-2")
+@pytest.mark.requirement("R5213-6.9.1.4-4")
 def test_after_the_first_timeout_the_state_goes_even_without_an_answer() -> None:
     domain = Domain()
     domain.attach(0)
@@ -367,7 +590,7 @@ def test_a_move_to_another_access_link_of_the_same_mag_needs_no_pbu() -> None:
     assert next(iter(domain.mags[0].switch.values())).access.link == 2  # type: ignore[union-attr]
 
 
-@pytest.mark.requirement("R5213-5.4-1", "R5845-3.1-1")
+@pytest.mark.requirement("R5845-3.1-3", "R5213-5.2-2", "R5213-5.2-3", "R5213-5.4-1", "R5213-6.6-1")
 def test_each_interface_of_a_mobile_node_has_its_own_session_and_keys() -> None:
     domain = Domain()
     domain.attach(0, mac=1, indicator=1)
@@ -383,7 +606,7 @@ def test_each_interface_of_a_mobile_node_has_its_own_session_and_keys() -> None:
     assert [session.session_id for session in domain.anchor().sessions()] == [two.session_id]
 
 
-@pytest.mark.requirement("R7389-3-1", "R7389-4-1", "R7389-4-2")
+@pytest.mark.requirement("R7389-3-1", "R7389-4-1", "R7389-5-2", "OUR-TUNNEL-1")
 def test_tunnel_end_points_that_are_not_the_signalling_ones() -> None:
     plane, tunnel = IPv6Address("2001:db8:0:1::77"), IPv6Address("2001:db8:0:2::77")
     mag = mag_config(MAGS[0], Peer(LMA, request_user_plane=True), tunnel=(tunnel,))
@@ -402,7 +625,7 @@ def test_tunnel_end_points_that_are_not_the_signalling_ones() -> None:
     assert phases[1:] == [Phase.PROPOSED]  # now it is
 
 
-@pytest.mark.requirement("R5844-4.1-1")
+@pytest.mark.requirement("R5844-4.2.2-1", "R5844-4.2.2-2", "R5844-4.2.2-3", "R5844-4.2.2.1-1")
 def test_signalling_over_ipv4_and_udp_with_configured_tunnel_end_points() -> None:
     own, far = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.9")
     anchor = lma_config(
@@ -426,7 +649,7 @@ def test_signalling_over_ipv4_and_udp_with_configured_tunnel_end_points() -> Non
     assert all(send.octets[4:6] == b"\0\0" for send in domain.sent)
 
 
-@pytest.mark.requirement("OUR-TUNNEL-1")
+@pytest.mark.requirement("R5844-4.1.1-1", "OUR-TUNNEL-2")
 def test_an_ipv4_tunnel_end_point_of_the_mag_is_signalled() -> None:
     own, far, tunnel = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.9"), IPv4Address("198.51.100.1")
     plane = IPv4Address("198.51.100.9")
@@ -441,7 +664,7 @@ def test_an_ipv4_tunnel_end_point_of_the_mag_is_signalled() -> None:
     assert (end.tunnel.local, end.tunnel.peer) == (tunnel, plane)  # type: ignore[union-attr]
 
 
-@pytest.mark.requirement("OUR-TUNNEL-2")
+@pytest.mark.requirement("R7389-4-3", "OUR-TUNNEL-3")
 def test_tunnel_end_points_of_different_families_are_refused_and_not_guessed() -> None:
     domain = Domain(lma_config(tunnel=(IPv4Address("198.51.100.9"),)), mag_config(MAGS[0]))
     domain.attach(0)
@@ -450,6 +673,7 @@ def test_tunnel_end_points_of_different_families_are_refused_and_not_guessed() -
     assert not domain.lma.switch
 
 
+@pytest.mark.requirement("R5213-6.2-1", "R5213-6.9.1.1-1", "R5213-6.14-1")
 def test_who_is_not_served() -> None:
     denied = Directory({MN: Profile("operator-a", proxy_registration=False)}, DIRECTORY.domains)
     domain = Domain(lma_config(), mag_config(MAGS[0], directory=denied))
@@ -472,7 +696,7 @@ def test_a_mag_without_a_key_left_serves_nobody_more() -> None:
     assert len(list(domain.anchor().sessions())) == 1
 
 
-@pytest.mark.requirement("R5213-5.3.6-1")
+@pytest.mark.requirement("R5213-6.9.1.5-1")
 def test_peers_of_the_lma_are_found_by_their_address() -> None:
     domain = Domain(lma_config(peers=lma_peers(realms=frozenset({"operator-b"}))))
     domain.attach(0)

@@ -162,7 +162,9 @@ class Storm:
             assert mine.session_id in self.domain.mags[index].served
 
 
-@pytest.mark.requirement("OUR-AGREE-1", "OUR-AGREE-2", "OUR-KEYS-5", "OUR-POOLS-1", "OUR-PENDING-2")
+@pytest.mark.requirement(
+    "R5213-5.2-1", "R5213-5.3.2-2", "OUR-PENDING-2", "OUR-KEYS-5", "OUR-POOLS-1", "OUR-AGREE-1", "OUR-AGREE-2"
+)
 @pytest.mark.parametrize("seed", range(60))
 def test_once_it_is_quiet_both_ends_agree(seed: int) -> None:
     storm = Storm(seed)

@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from math import inf
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from tests.mobility.crafted import Anchor, status
 from tests.mobility.domain import MAGS, MN, UTC, Domain, Node, lma_config, mag_config, realms
 
 from p4pmip.mobility.binding import Granularity, Gre, Phase
-from p4pmip.mobility.config import GrePolicy
+from p4pmip.mobility.config import ConfigError, Directory, GrePolicy, LmaConfig, MagConfig
 from p4pmip.mobility.keys import KeyAllocator, KeyRing
 from p4pmip.mobility.lma import LocalMobilityAnchor
 from p4pmip.mobility.mag import MobileAccessGateway
@@ -69,8 +71,8 @@ def test_a_released_key_rests() -> None:
     assert keys.allocate(40.0) == first
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=200), st.integers(0, 2**32), st.integers(1, 12))
 @pytest.mark.requirement("OUR-KEYS-2", "OUR-KEYS-5")
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), max_size=200), st.integers(0, 2**32), st.integers(1, 12))
 def test_no_key_is_given_twice_whatever_is_claimed_and_released(
     steps: list[tuple[bool, int]], seed: int, size: int
 ) -> None:
@@ -140,8 +142,8 @@ def test_what_is_in_a_pool() -> None:
     assert pack(int(IPv6Network("2001:db8:b000::/64").network_address), 64) not in pool
 
 
+@pytest.mark.requirement("R5213-5.3.2-2", "OUR-POOLS-1")
 @given(st.lists(st.tuples(st.sampled_from(["take", "back", "ask"]), st.integers(0, 9)), max_size=120))
-@pytest.mark.requirement("OUR-POOLS-1")
 def test_a_pool_never_gives_what_is_held_and_loses_nothing(steps: list[tuple[str, int]]) -> None:
     pool = Pool(100, 10, 6, {120})
     held: set[int] = set()
@@ -160,8 +162,8 @@ def test_a_pool_never_gives_what_is_held_and_loses_nothing(steps: list[tuple[str
 # --- timers ----------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(0, 30))), max_size=150))
 @pytest.mark.requirement("OUR-TIMERS-1")
+@given(st.lists(st.tuples(st.integers(0, 5), st.one_of(st.none(), st.integers(0, 30))), max_size=150))
 def test_timers_fire_when_they_are_due_and_once(steps: list[tuple[int, int | None]]) -> None:
     timers, things = Timers(), [Timed() for _ in range(6)]
     deadlines: dict[int, float] = {}
@@ -218,7 +220,9 @@ def restarted(domain: Domain, node: Node, make: Callable[[], LocalMobilityAnchor
     domain.carry_out()
 
 
-@pytest.mark.requirement("OUR-RESTART-1")
+@pytest.mark.requirement(
+    "D00-4.1-1", "D00-5.1-2", "R5845-4.1-1", "R5845-5.1-2", "R5213-5.1-1", "R5213-6.1-1", "R7389-3-1", "OUR-RESTART-1"
+)
 def test_a_session_is_what_its_record_says() -> None:
     domain = Domain()
     domain.attach(0)
@@ -228,7 +232,7 @@ def test_a_session_is_what_its_record_says() -> None:
             assert from_record(json.loads(json.dumps(to_record(session)))) == session
 
 
-@pytest.mark.requirement("OUR-RESTART-1", "R5845-3.3.2-5")
+@pytest.mark.requirement("D00-5.1-1", "R5845-3.3.2-1", "R5845-5.1-1", "OUR-RESTART-1")
 def test_an_lma_that_was_killed_knows_its_bindings_and_keys() -> None:
     domain = Domain()
     for number in range(5):
@@ -273,7 +277,7 @@ def test_keys_in_quarantine_stay_there_over_a_restart() -> None:
     assert not [key for key in domain.lma.journal if key[0] == "key"]
 
 
-@pytest.mark.requirement("OUR-RESTART-1")
+@pytest.mark.requirement("R5213-5.5-6", "OUR-RESTART-1")
 def test_timestamps_stay_over_a_restart() -> None:
     lma = Anchor()
     lma.ask(stamp=UTC + 0.2)
@@ -325,3 +329,36 @@ def test_realm_keys_stay_shared_over_a_restart() -> None:
     assert one.uplink_key == two.uplink_key
     assert one.downlink_key == two.downlink_key
     assert one.mn == MN
+
+
+# --- the variables of the RFCs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement(
+    "R5213-9.1-1",
+    "R5213-9.3-1",
+    "R6275-12-1",
+    "R6543-1-2",
+    "R5844-5.1-1",
+    "R5844-5.2-1",
+    "R5847-5-1",
+    "R5846-11-1",
+    "R7389-5-1",
+)
+def test_the_defaults_are_those_of_the_rfcs() -> None:
+    parts: Any = {"realms": {}, "directory": Directory(), "peers": (), "local": ()}
+    lma, mag = LmaConfig(**parts), MagConfig(**parts)
+    assert (lma.min_delay_before_bce_delete, lma.max_delay_before_new_bce_assign) == (10.0, 1.5)
+    assert (lma.timestamp_validity_window, lma.mobile_node_generated_timestamp_in_use) == (0.3, False)
+    assert not lma.accept_forced_ipv4_udp_encapsulation_request
+    assert not lma.domain_wide_lma_upa_support
+    assert mag.fixed_link_local == IPv6Address("fe80::200:5eff:fe00:5213")
+    assert (mag.initial_bindack_timeout, mag.max_bindack_timeout) == (1.0, 32.0)
+    assert not mag.force_ipv4_udp_encapsulation_support
+    for both in (lma, mag):
+        assert both.timestamp_based_approach_in_use
+        assert (both.heartbeat_interval, both.missing_heartbeats_allowed) == (60.0, 3)
+        assert (both.bri_max_retries, both.init_min_delay_bris, both.max_brack_timeout) == (1, 1.0, 2.0)
+    for interval in (29.9, 3600.1):
+        with pytest.raises(ConfigError, match="out of range"):
+            replace(lma, heartbeat_interval=interval)

@@ -1,13 +1,19 @@
 """What is said about configurations that cannot be used, and that nothing else is said."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from tests.node.world import EXAMPLE, Document, document, write
 
 from p4pmip.cli.main import main
+from p4pmip.forwarding.context import Ids
+from p4pmip.mobility.binding import AccessLink, Binding, Granularity, Gre, Phase, Role, Tunnel
 from p4pmip.node.config import ConfigError, load, parse
+from p4pmip.node.context import context_of, link_mtu
+from p4pmip.node.engines import lma_config, mag_config
 
 
 def _set(*path: str | int, to: object) -> Callable[[Document], None]:
@@ -162,3 +168,110 @@ def test_ipsec_policies_are_swanctl_syntax(capsys: pytest.CaptureFixture[str]) -
     assert depth == 0
     assert ("local_ts", "2001:db8:100::1[gre]") in settings
     assert sum(key == "remote_addrs" for key, _ in settings) == 2
+
+
+@pytest.mark.requirement(
+    "R5213-4-3",
+    "R5213-9.1-1",
+    "R5213-9.3-1",
+    "R5844-5.1-1",
+    "R5844-5.2-1",
+    "R5847-5-1",
+    "R5847-5-2",
+    "R5846-11-1",
+    "R5846-13-1",
+    "R7389-5-1",
+)
+def test_every_variable_of_the_rfcs_reaches_its_engine(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    common: Document = {
+        "heartbeat_interval": 77.0,
+        "missing_heartbeats_allowed": 5,
+        "timestamp_based_approach_in_use": True,
+        "bri_max_retries": 4,
+        "init_min_delay_bris": 0.7,
+        "max_brack_timeout": 9.0,
+        "key_first": 5,
+        "key_last": 6,
+        "key_quarantine": 7.0,
+        "lifetime": 400,
+    }
+    anchor: Document = {
+        "min_delay_before_bce_delete": 3.0,
+        "max_delay_before_new_bce_assign": 0.5,
+        "timestamp_validity_window": 0.2,
+        "mobile_node_generated_timestamp_in_use": True,
+        "accept_forced_ipv4_udp_encapsulation_request": True,
+        "domain_wide_lma_upa_support": True,
+        "revoke_on_handoff": False,
+    }
+    gateway: Document = {
+        "refresh_fraction": 0.6,
+        "initial_bindack_timeout": 2.0,
+        "max_bindack_timeout": 16.0,
+        "force_ipv4_udp_encapsulation_support": True,
+    }
+    content["nodes"]["lma"]["lma"] |= common | anchor
+    content["nodes"]["mag-1"]["mag"] |= common | gateway | {"fixed_link_local": False, "identity": "mag-one"}
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"0123456789abcdef")
+    secret.chmod(0o600)
+    address = content["nodes"]["mag-1"]["signalling"]["address"]
+    content["nodes"]["lma"]["peers"] = {
+        "mag-1": {
+            "address": address,
+            "spi": 256,
+            "secret_file": str(secret),
+            "replay_protection": True,
+            "replay_window": 9.0,
+            "realms": ["operator-b"],
+            "heartbeat": False,
+            "revocation": False,
+            "global_revocation": True,
+            "gre_not_supported_status": 199,
+            "gre_required_status": 200,
+        }
+    }
+    config = load(write(tmp_path / "all.toml", content))
+    lma, mag = lma_config(config, "lma"), mag_config(config, "mag-1")
+    assert lma is not None
+    assert mag is not None
+    for engine, wanted in ((lma, common | anchor), (mag, common | gateway)):
+        assert {name: getattr(engine, name) for name in wanted} == wanted
+    assert (mag.fixed_link_local, mag.identity) == (None, b"mag-one")
+    peer = next(one for one in lma.peers if str(one.address) == address)
+    assert (peer.realms, peer.replay_protection, peer.replay_window) == (frozenset({"operator-b"}), True, 9.0)
+    assert (peer.heartbeat, peer.revocation, peer.global_revocation) == (False, False, True)
+    assert (peer.codepoints.not_required, peer.codepoints.required) == (199, 200)
+
+
+@pytest.mark.requirement("R5213-6.9.2-3", "R5213-6.9.5-1", "R5213-6.9.5-2", "R5213-6.9.5-3", "R5844-3.4.3-4")
+@pytest.mark.parametrize(
+    ("gre", "udp", "outer", "mtu", "told"),
+    [
+        (Gre.KEYED, False, "2001:db8::", 1500, 1452),
+        (Gre.MODE, False, "2001:db8::", 1500, 1456),
+        (Gre.PLAIN, False, "2001:db8::", 1500, 1460),
+        (Gre.KEYED, False, "192.0.2.", 1400, 1372),
+        (Gre.KEYED, True, "192.0.2.", 1400, 1360),
+        (Gre.PLAIN, True, "192.0.2.", 1400, 1372),
+        (Gre.KEYED, False, "2001:db8::", 9000, 1500),
+    ],
+)
+def test_the_mtu_that_is_told_is_the_tunnels_or_the_links(
+    gre: Gre, udp: bool, outer: str, mtu: int, told: int, tmp_path: Path
+) -> None:
+    content = document(tmp_path)
+    content["nodes"]["mag-1"]["tunnel"]["mtu"] = mtu
+    config = load(write(tmp_path / "mtu.toml", content))
+    context = context_of(config, config.nodes["mag-1"], Ids())
+    tunnel = Tunnel(ip_address(outer + "1"), ip_address(outer + "2"), udp)
+    access = next(port.number for port in config.nodes["mag-1"].ports if port.role == "access")
+    binding = replace(BINDING, gre=gre, tunnel=tunnel, access=AccessLink(access, bytes(6)))
+    assert link_mtu(binding, context) == told
+
+
+BINDING = Binding(
+    Role.MAG, b"mn", "operator-a", 1, Phase.ACTIVE, (), None, None, Tunnel(ip_address("::1"), ip_address("::2")),
+    Gre.PLAIN, Granularity.SESSION, None, None,
+)  # fmt: skip

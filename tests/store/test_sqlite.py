@@ -121,6 +121,7 @@ def test_a_file_that_others_could_read_is_made_private(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.requirement("R5847-3.2-1", "R5847-3.2-2")
 def test_restart_counter_stays_over_restarts_and_grows_when_the_records_are_given_up(path: Path) -> None:
     journal = SqliteJournal.open(path, "lma", 7)
     assert journal.restart_counter == 7

@@ -41,6 +41,7 @@ associations = st.builds(
 )
 
 
+@pytest.mark.requirement("R4285-5.1-1", "R4285-5.1-4")
 def test_the_authenticator_is_hmac_sha1_over_addresses_and_header() -> None:
     octets = sign(PBU, ASSOCIATION, MAG, MAG, LMA)
     at = decode(octets).offsets[-1]
@@ -52,6 +53,7 @@ def test_the_authenticator_is_hmac_sha1_over_addresses_and_header() -> None:
     assert decode(octets, MAG, LMA).checksum is Checksum.OK
 
 
+@pytest.mark.requirement("R4285-5.1-1")
 def test_sha256_is_sixteen_octets_without_padding_behind_it() -> None:
     octets = sign(PBU, replace(ASSOCIATION, algorithm=Algorithm.HMAC_SHA256_128), MAG)
     assert octets[-16:] != bytes(16)
@@ -69,6 +71,7 @@ def test_what_is_signed_verifies(sent: m.Message, association: SecurityAssociati
     assert not verify(found, association, LMA)
 
 
+@pytest.mark.requirement("R4285-5.1-4")
 @given(st.integers(0, 3) | st.integers(6, 75), st.integers(0, 7))
 def test_no_bit_before_the_authenticator_can_change(where: int, bit: int) -> None:
     octets = bytearray(sign(PBU, ASSOCIATION, MAG))
@@ -76,6 +79,7 @@ def test_no_bit_before_the_authenticator_can_change(where: int, bit: int) -> Non
     assert not verify(decode(bytes(octets)), ASSOCIATION, MAG)
 
 
+@pytest.mark.requirement("R4285-5.1-3")
 @given(options)
 def test_an_authenticator_that_is_not_the_last_option_protects_nothing(before: tuple[o.Option, ...]) -> None:
     signed = decode(sign(replace(PBU, options=before), ASSOCIATION, MAG)).message

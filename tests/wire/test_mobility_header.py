@@ -50,6 +50,7 @@ def duplicates(options: tuple[o.Option, ...], offsets: tuple[int, ...]) -> tuple
     return tuple(Fault(offset, Reason.DUPLICATE_OPTION) for offset in keys[1:])
 
 
+@pytest.mark.requirement("R6275-6.1.1-1")
 @given(message, ipv6, ipv6)
 def test_what_is_encoded_decodes_to_itself(sent: m.Message, source: IPv6Address, destination: IPv6Address) -> None:
     octets = encode(sent, source, destination)
@@ -63,6 +64,7 @@ def test_what_is_encoded_decodes_to_itself(sent: m.Message, source: IPv6Address,
     assert found.faults == duplicates(getattr(sent, "options", ()), found.offsets)
 
 
+@pytest.mark.requirement("R5844-3.3-1")
 @given(message, ipv6, ipv6)
 def test_canonical_octets_encode_to_themselves(sent: m.Message, source: IPv6Address, destination: IPv6Address) -> None:
     octets = encode(sent, source, destination)
@@ -71,6 +73,7 @@ def test_canonical_octets_encode_to_themselves(sent: m.Message, source: IPv6Addr
     assert encode(again, source, destination) == octets
 
 
+@pytest.mark.requirement("R5847-3.3-1", "R5846-5.1-2", "R5846-5.2-1")
 @pytest.mark.parametrize("kind", list(message_strategies), ids=lambda kind: kind.__name__)
 @given(data=st.data())
 def test_every_message_round_trips(kind: type, data: st.DataObject) -> None:
@@ -80,6 +83,9 @@ def test_every_message_round_trips(kind: type, data: st.DataObject) -> None:
     assert found.checksum is Checksum.ZERO
 
 
+@pytest.mark.requirement(
+    "D00-6.1-1", "R5845-6.1-1", "R5213-8.3-1", "R5844-3.3-1", "R5847-3.4-1", "R4285-5-1", "R7389-4-2"
+)
 @pytest.mark.parametrize("kind", list(option_strategies), ids=lambda kind: kind.__name__)
 @given(data=st.data())
 def test_every_option_round_trips_where_its_alignment_wants_it(kind: type, data: st.DataObject) -> None:
@@ -92,6 +98,7 @@ def test_every_option_round_trips_where_its_alignment_wants_it(kind: type, data:
     assert found.offsets[-1] % step == phase
 
 
+@pytest.mark.requirement("R6275-6.2.3-1")
 @given(options, st.lists(st.binary(max_size=6), min_size=13, max_size=13))
 def test_padding_may_stand_anywhere_and_hold_anything(sent: tuple[o.Option, ...], pads: list[bytes]) -> None:
     canonical = encode(pbu(*sent))
@@ -105,6 +112,7 @@ def test_padding_may_stand_anywhere_and_hold_anything(sent: tuple[o.Option, ...]
     assert decode(bytes(body)).message == pbu(*sent)
 
 
+@pytest.mark.requirement("R6275-6.2.1-1", "R5847-3.3-1", "R5846-5.1-2")
 @given(st.integers(2, 255).filter(lambda kind: kind not in KNOWN_OPTIONS), st.binary(max_size=255))
 def test_an_option_nobody_knows_survives_byte_for_byte(kind: int, data: bytes) -> None:
     octets = encode(pbu(o.UnknownOption(kind, data)))
@@ -112,6 +120,7 @@ def test_an_option_nobody_knows_survives_byte_for_byte(kind: int, data: bytes) -
     assert decode(octets).message == pbu(o.UnknownOption(kind, data))
 
 
+@pytest.mark.requirement("R6275-6.1.1-1")
 @given(option, st.integers(1, 200))
 def test_one_flipped_bit_spoils_the_checksum(sent: o.Option, where: int) -> None:
     octets = bytearray(encode(pbu(sent), MAG, LMA))
@@ -121,6 +130,7 @@ def test_one_flipped_bit_spoils_the_checksum(sent: o.Option, where: int) -> None
     assert found.faults[0] == Fault(4, Reason.BAD_CHECKSUM)
 
 
+@pytest.mark.requirement("R5844-4.1.3.1-1", "R5844-4.2.2-3")
 def test_checksum_is_zero_over_ipv4_and_then_not_looked_at() -> None:
     octets = encode(pbu(), IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"))
     assert octets[4:6] == b"\0\0"
@@ -159,6 +169,7 @@ def test_what_cannot_be_decoded_has_a_reason(octets: bytes, faults: list[tuple[i
     assert [(fault.offset, fault.reason) for fault in found.faults] == faults
 
 
+@pytest.mark.requirement("R6275-9.2-1")
 def test_the_checksum_is_looked_at_before_the_payload_proto() -> None:
     octets = b"\x3a" + encode(pbu(), MAG, LMA)[1:]
     found = decode(octets, MAG, LMA)
@@ -167,6 +178,7 @@ def test_the_checksum_is_looked_at_before_the_payload_proto() -> None:
     assert [fault.reason for fault in found.faults] == [Reason.BAD_CHECKSUM, Reason.BAD_PAYLOAD_PROTO]
 
 
+@pytest.mark.requirement("R6275-6.2.1-1")
 @pytest.mark.parametrize(
     ("options", "fault"),
     [

@@ -3,6 +3,8 @@
 from p4pmip.access.effects import (
     AccessEffect,
     AddressReleased,
+    AddressWanted,
+    Attachment,
     Detached,
     Direction,
     Inject,
@@ -25,6 +27,8 @@ __all__ = [
     "AccessLinks",
     "AccessSettings",
     "AddressReleased",
+    "AddressWanted",
+    "Attachment",
     "Detached",
     "Direction",
     "Inject",

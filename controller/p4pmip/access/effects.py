@@ -60,6 +60,14 @@ class AddressReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressWanted:
+    """A served node without an IPv4 home address asks for one by DHCP (RFC 5844 §3.4.3)."""
+
+    link: int
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NeighbourChanged:
     """The MAC address of a next hop is known, is another, or (None) is known no longer."""
 
@@ -68,5 +76,7 @@ class NeighbourChanged:
     mac: bytes | None
 
 
-AccessEffect = Transmit | Inject | MobileNodeSeen | Detached | AddressReleased
+Attachment = MobileNodeSeen | Detached | AddressReleased | AddressWanted
+"""What a MAG is to know of its mobile nodes."""
+AccessEffect = Transmit | Inject | Attachment
 RouterEffect = Transmit | Inject | NeighbourChanged

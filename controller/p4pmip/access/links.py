@@ -16,6 +16,7 @@ from p4pmip.access.dhcp_server import DhcpOutcome, answer, reply_frame
 from p4pmip.access.effects import (
     AccessEffect,
     AddressReleased,
+    AddressWanted,
     Detached,
     Direction,
     Inject,
@@ -390,6 +391,8 @@ class AccessLinks:
             self.counters[str(outcome)] += 1
             if outcome is DhcpOutcome.RELEASED:
                 self._effects.append(AddressReleased(*key))
+            elif outcome is DhcpOutcome.NO_HOME_ADDRESS and node.service.dhcp_server:
+                self._effects.append(AddressWanted(*key))  # the client asks again by then
             return
         self._transmit_or_count(key[0], reply_frame(outcome, router, self._settings.router_mac), "dhcp_reply")
 

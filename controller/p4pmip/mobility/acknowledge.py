@@ -1,4 +1,7 @@
-"""The Proxy Binding Acknowledgement: what it echoes and what it grants (RFC 5213 §5.3.6, RFC 5844 §3.1.2)."""
+"""The Proxy Binding Acknowledgement: what it echoes and what it grants.
+
+RFC 5213 §5.3.6, RFC 5844 §3.1.2.6 and §4.2.2, RFC 4285 §6, RFC 5845, RFC 7389.
+"""
 
 from ipaddress import IPv4Address, IPv6Address
 
@@ -15,6 +18,7 @@ _NO_IDENTIFIER = o.MobileNodeIdentifier(IdentifierSubtype.NAI, b"")
 _NO_INDICATOR = o.HandoffIndicatorOption(0)
 _NO_TECHNOLOGY = o.AccessTechnologyOption(0)
 _DHCP = {server: o.IPv4DhcpSupportMode(server) for server in (False, True)}
+_FORCED_UDP = o.NatDetection(True, 0)
 _ANY_PREFIX = o.HomeNetworkPrefix(IPv6Address(0), 0)
 
 
@@ -41,9 +45,9 @@ def grant(
     """
     ending = request.update.lifetime == 0
     options: list[o.Option] = [request.identifier or _NO_IDENTIFIER]
-    if ending:
-        options += request.home_prefixes
-    else:
+    if request.home_prefixes:  # a PBU about IPv4 alone is answered without prefixes (RFC 5844 §3.1.2.6)
+        if not session.prefixes:  # released by this very PBU
+            options += request.home_prefixes
         for prefix in session.prefixes:
             address, length = unpack(prefix)
             options.append(o.HomeNetworkPrefix(IPv6Address(address), length))
@@ -64,6 +68,10 @@ def grant(
             if session.ipv4_router is not None:
                 options.append(o.IPv4DefaultRouter(session.ipv4_router))
             options.append(_DHCP[dhcp_server])
+    if session.tunnel is not None and session.tunnel.udp and session.gre is Gre.PLAIN:
+        options.append(_FORCED_UDP)
+    if request.replay is not None:
+        options.append(o.ReplayProtection(request.replay))
     if user_plane and session.tunnel is not None:
         options.append(o.LmaUserPlaneAddress(session.tunnel.local))
     return BindingAcknowledgement(
@@ -77,6 +85,7 @@ def refusal(
     *,
     timestamp: int | None = None,
     sequence: int | None = None,
+    replay: int | None = None,
     ipv4_status: int = IPv4HomeAddressStatus.FAILURE_REASON_UNSPECIFIED,
 ) -> BindingAcknowledgement:
     """The answer to a PBU that was refused.
@@ -86,15 +95,19 @@ def refusal(
         status: 128 or above.
         timestamp: Our time, where the status is about the PBU's.
         sequence: The last accepted one, with status 135.
+        replay: Our time beside the fraction of the PBU's, with status 144 (RFC 4285 §6).
         ipv4_status: Of the IPv4 Home Address Reply, if the PBU had a request.
     """
     options: list[o.Option] = [request.identifier or _NO_IDENTIFIER]
-    options += request.home_prefixes or [_ANY_PREFIX]
+    if request.home_prefixes or request.ipv4 is None:
+        options += request.home_prefixes or [_ANY_PREFIX]
     _echo(options, request)
     if request.link_local is not None:
         options.append(o.LinkLocalAddress(request.link_local))
     if request.timestamp_option is not None:
         options.append(request.timestamp_option if timestamp is None else o.Timestamp(timestamp))
+    if request.replay is not None:
+        options.append(o.ReplayProtection(request.replay if replay is None else replay))
     if request.ipv4 is not None:
         options.append(o.IPv4HomeAddressReply(ipv4_status, request.ipv4.prefix_length, request.ipv4.address))
     return BindingAcknowledgement(

@@ -17,7 +17,7 @@ from p4pmip.mobility.dialects import Kind
 from p4pmip.mobility.effects import Install
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.entity import Entity
-from p4pmip.mobility.ordering import Disorder
+from p4pmip.mobility.ordering import Disorder, from_ntp
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.record import Record
 from p4pmip.mobility.registrar import Refusal, Registrar
@@ -40,9 +40,9 @@ class AnchorCache(Entity[Entry]):
         self.config = config
         self.cache = BindingCache()
         self._registrar = Registrar(config, self.cache, self.keys, self.random)
-        self._stamps: dict[bytes, int] = {}
-        """Last accepted timestamps of mobile nodes whose session is gone, while the window lasts."""
-        self._old_stamps: deque[tuple[float, bytes, int]] = deque()
+        self._stamps: dict[bytes, tuple[int, int]] = {}
+        """Last accepted timestamp and replay protection of mobile nodes whose session is gone, while a window lasts."""
+        self._old_stamps: deque[tuple[float, bytes, tuple[int, int]]] = deque()
 
     def sessions(self) -> Iterator[Session]:
         """The settled sessions, held ones included."""
@@ -76,6 +76,24 @@ class AnchorCache(Entity[Entry]):
             deadline = now + self.config.min_delay_before_bce_delete
             self._change(entry, Pending(0, Kind.DEREGISTRATION, session._replace(phase=Phase.HELD), deadline))
 
+    def release_ipv4(self, entry: Entry) -> None:
+        """Let the IPv4 home address of an entry go; the prefixes stay (RFC 5846 §8.2)."""
+        session = entry.session
+        if entry.pending is not None:
+            entry.pending.ipv4_doomed = True
+            return
+        if session is None or session.ipv4 is None or session.phase is Phase.HELD:
+            return
+        proposal = session._replace(ipv4=None, ipv4_router=None)
+        self._change(entry, Pending(0, None, proposal, entry.deadline))
+
+    def _overdue(self, entry: Entry, pending: Pending) -> None:
+        """What was to happen to an entry while a change of it was pending."""
+        if pending.doomed:
+            self.delete(entry)
+        elif pending.ipv4_doomed:
+            self.release_ipv4(entry)
+
     def _end_of(self, entry: Entry) -> None:
         """Its lifetime or its hold is over."""
         if entry.pending is not None:
@@ -97,7 +115,7 @@ class AnchorCache(Entity[Entry]):
             self.timers.disarm(entry)
             self.cache.remove(entry, before)
             self._free_session_id(before.session_id)
-            self._keep_stamp(before, now, utc)
+            self._keep_stamp(before, entry.peer, now, utc)
             self.counters["bindings_deleted"] += 1
             return
         if pending.request is not None and pending.request.peer is not None:
@@ -120,14 +138,19 @@ class AnchorCache(Entity[Entry]):
             heartbeat.start(self, peer, now)
 
     def _indicate(
-        self, peer: PeerState | None, session: Session, trigger: int, purpose: revocation.Purpose, now: float
+        self,
+        peer: PeerState | None,
+        session: Session,
+        trigger: int,
+        purpose: revocation.Purpose,
+        now: float,
+        ipv4_only: bool = False,
     ) -> bool:
-        """Tell a MAG that a session is over; False if it does not know revocation."""
+        """Tell a MAG that a session, or its IPv4 home address, is over; False if it does not know revocation."""
         if peer is None or not peer.revocation:
             return False
-        options = revocation.describe(session)
-        revocation.indicate(self, peer, session.path, trigger, options, purpose, session.session_id, now)
-        return True
+        flags, options = revocation.describe(session, ipv4_only)
+        return revocation.indicate(self, peer, session.path, trigger, options, purpose, session.session_id, now, flags)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -150,6 +173,7 @@ class AnchorCache(Entity[Entry]):
             refused.status,
             timestamp=None if disorder is None else disorder.timestamp,
             sequence=None if disorder is None else disorder.sequence,
+            replay=None if disorder is None else disorder.replay,
             ipv4_status=refused.ipv4_status,
         )
         self._answer(request, answer, request.peer)
@@ -163,27 +187,35 @@ class AnchorCache(Entity[Entry]):
     def _enter(self, now: float, utc: float) -> None:
         super()._enter(now, utc)
         while self._old_stamps and self._old_stamps[0][0] <= now:
-            _, mn, timestamp = self._old_stamps.popleft()
-            if self._stamps.get(mn) == timestamp:
+            _, mn, stamps = self._old_stamps.popleft()
+            if self._stamps.get(mn) == stamps:
                 del self._stamps[mn]
 
-    def _keep_stamp(self, session: Session, now: float, utc: float) -> None:
+    def _keep_stamp(self, session: Session, peer: PeerState, now: float, utc: float) -> None:
         """A replayed PBU must not bring back a session that has just gone."""
-        until = now + Timestamp(session.timestamp).to_utc() + self.config.timestamp_validity_window - utc
-        if session.timestamp and until > now:
-            self._remember_stamp(session.mn, session.timestamp, until)
-            self._expire("stamp", session.mn.hex(), {"timestamp": session.timestamp}, until)
+        window = 0.0
+        if session.timestamp:
+            window = Timestamp(session.timestamp).to_utc() + self.config.timestamp_validity_window - utc
+        if session.replay:
+            window = max(window, from_ntp(session.replay) + peer.config.replay_window - utc)
+        if window > 0:
+            stamps = {"timestamp": session.timestamp, "replay": session.replay}
+            self._remember_stamp(session.mn, session.timestamp, session.replay, now + window)
+            self._expire("stamp", session.mn.hex(), stamps, now + window)
 
-    def _remember_stamp(self, mn: bytes, timestamp: int, until: float) -> None:
-        self._stamps[mn] = max(timestamp, self._stamps.get(mn, 0))
-        self._old_stamps.append((until, mn, timestamp))
+    def _remember_stamp(self, mn: bytes, timestamp: int, replay: int, until: float) -> None:
+        before = self._stamps.get(mn, (0, 0))
+        stamps = self._stamps[mn] = max(timestamp, before[0]), max(replay, before[1])
+        self._old_stamps.append((until, mn, stamps))
 
     def _restore_rest(self, records: Sequence[Record], now: float, utc: float) -> None:
         super()._restore_rest(records, now, utc)
         for record in records:
             if record.kind == "stamp":
-                until = now + min(record.payload["until"] - utc, self.config.timestamp_validity_window)
-                self._remember_stamp(bytes.fromhex(record.key), record.payload["timestamp"], until)
+                row = record.payload
+                windows = (self.config.timestamp_validity_window, *(one.replay_window for one in self.config.peers))
+                until = now + min(row["until"] - utc, max(windows))
+                self._remember_stamp(bytes.fromhex(record.key), row["timestamp"], row["replay"], until)
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
         peer = self.peers.get(session.path.peer.address)

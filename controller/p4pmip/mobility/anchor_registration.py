@@ -17,7 +17,7 @@ from random import Random
 
 from p4pmip.mobility import revocation
 from p4pmip.mobility.anchor_cache import AnchorCache
-from p4pmip.mobility.binding import Phase
+from p4pmip.mobility.binding import IPAddress, Phase
 from p4pmip.mobility.cache import Entry, Match, Pending, lookup
 from p4pmip.mobility.config import LmaConfig, Profile
 from p4pmip.mobility.dialects import Kind
@@ -52,6 +52,11 @@ class Parked(Timed):
         self.entry = entry
 
 
+def _routable(address: IPAddress) -> bool:
+    """Whether an address can be one node's in a routed network (RFC 6275 §6.1.7)."""
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback or address.is_link_local)
+
+
 class AnchorRegistration(AnchorCache):
     """From a PBU to a change of the binding cache, or to a refusal."""
 
@@ -75,16 +80,14 @@ class AnchorRegistration(AnchorCache):
         if peer is not None:
             authentic = self.authentic(decoded, peer, request.care_of)
             if authentic is None:
-                self.received(update, source, destination, "ignored_unknown_security_association")
+                self.received(update, source, destination, "ignored_not_authentic")
                 return
             if not authentic:
                 self._refuse(request, Refusal(Status.MIPV6_AUTH_FAIL))
                 return
-            if peer.config.replay_protection:
-                sessions = (entry.known for entry in self.cache.of(request.mn))
-                if (status := check_replay(request, sessions, utc)) is not None:
-                    self._refuse(request, Refusal(status))
-                    return
+        if request.care_of is not source.address and not _routable(request.care_of):
+            self.received(update, source, destination, "ignored_bad_care_of_address")
+            return
         status = self._check(request, decoded)
         if status is not None:
             self._refuse(request, Refusal(status))
@@ -124,10 +127,13 @@ class AnchorRegistration(AnchorCache):
             status = Status.MISSING_HANDOFF_INDICATOR_OPTION
         elif request.technology is None:
             status = Status.MISSING_ACCESS_TECH_TYPE_OPTION
-        else:
-            status = match.status
-        if status is not None:
-            self._refuse(request, Refusal(status), disorder)
+        refused = None if status is None else Refusal(status)
+        if refused is None and request.update.lifetime:
+            refused = self._registrar.entitled(request, profile)
+        if refused is None and match.status is not None:
+            refused = Refusal(match.status)
+        if refused is not None:
+            self._refuse(request, refused, disorder)
             return
         self._place(request, match, now, utc)
 
@@ -136,11 +142,17 @@ class AnchorRegistration(AnchorCache):
 
     def _disorder(self, request: Request, match: Match, utc: float) -> Disorder | None:
         """Step 9. The comparand is the mobile node's newest timestamp, or the entry's sequence number."""
+        assert request.peer is not None
+        last, replay = self._stamps.get(request.mn, (0, 0))
+        for entry in self.cache.of(request.mn):
+            if entry.session is not None:
+                last, replay = max(last, entry.session.timestamp), max(replay, entry.session.replay)
+        peer = request.peer.config
+        if peer.replay_protection:
+            disorder = check_replay(request, replay, peer.replay_window, utc)
+            if disorder is not None:
+                return disorder
         if request.timestamp is not None:
-            last = self._stamps.get(request.mn, 0)
-            for entry in self.cache.of(request.mn):
-                if entry.session is not None and entry.session.timestamp > last:
-                    last = entry.session.timestamp
             return check_timestamp(request, last, self.config, utc)
         if match.entry is not None and match.entry.session is not None:
             return check_sequence(request.update.sequence, match.entry.session.sequence)
@@ -190,7 +202,7 @@ class AnchorRegistration(AnchorCache):
         request.order_checked = True
         parked = self._parked.get(request.mn)
         if parked is not None:
-            parked.request = request
+            parked.request, parked.entry = request, entry
         else:
             parked = self._parked[request.mn] = Parked(request, entry)
             self.timers.arm(parked, now + delay)

@@ -33,6 +33,8 @@ class Pending:
     """The entry's time ran out meanwhile: it goes, unless the change gives it more."""
     doomed: bool = False
     """The entry is to go as soon as this is settled."""
+    ipv4_doomed: bool = False
+    """Its IPv4 home address is."""
 
 
 class Entry(Timed):

@@ -12,6 +12,9 @@ from p4pmip.wire.authenticator import SecurityAssociation
 from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, AccessTechnology, Codepoints
 
 KEY_MAXIMUM = 2**32 - 1
+_HEARTBEAT_INTERVALS = (30.0, 3600.0)
+_SHORTEST_BRI_DELAY = 0.5
+_SHORTEST_REPLAY_WINDOW = 3.0
 SESSION_ID_MAXIMUM = 2**32 - 1
 FIXED_LINK_LOCAL = IPv6Address("fe80::200:5eff:fe00:5213")
 """Of every MAG, so that a mobile node sees one router wherever it is (RFC 6543)."""
@@ -124,14 +127,20 @@ class Peer:
     """LMA: realms this MAG may register mobile nodes of; None: all (RFC 5213 §4: per-MAG authorisation)."""
     replay_protection: bool = False
     """RFC 4285 §6: its option in every PBU, beside the timestamp or sequence number of RFC 5213."""
+    replay_window: float = 7.0
+    """Seconds by which its replay protection may be off: "close enough"; more than 3."""
     heartbeat: bool = True
     revocation: bool = True
     """It understands Binding Revocation (RFC 5846)."""
     global_revocation: bool = False
-    """It may revoke all bindings that it shares with us at once (RFC 5846 §8.1, §9.1)."""
+    """LMA: this MAG may revoke all its bindings at once (RFC 5846 §8.2, §13)."""
     request_user_plane: bool = False
     """MAG: ask for the LMA's user-plane address (RFC 7389)."""
     codepoints: Codepoints = DEFAULT_CODEPOINTS
+
+    def __post_init__(self) -> None:
+        if self.replay_window <= _SHORTEST_REPLAY_WINDOW:
+            raise ConfigError("replay_window", self.replay_window, "too short (RFC 4285 §5.1)", ("more than 3 s",))
 
     @property
     def endpoint(self) -> Endpoint:
@@ -166,15 +175,24 @@ class Common:
     init_min_delay_bris: float = 1.0
     """InitMINDelayBRIs, at least 0.5 s."""
     max_brack_timeout: float = 2.0
+    """MAX_BRACK_TIMEOUT."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.key_first <= self.key_last <= KEY_MAXIMUM:
             raise ConfigError("key_last", self.key_last, "no range of keys", (f"{self.key_first}-{KEY_MAXIMUM}",))
         if not 1 <= self.session_first <= self.session_last <= SESSION_ID_MAXIMUM:
             raise ConfigError("session_last", self.session_last, "no range of session ids")
+        interval = self.heartbeat_interval
+        if interval is not None and not _HEARTBEAT_INTERVALS[0] <= interval <= _HEARTBEAT_INTERVALS[1]:
+            raise ConfigError("heartbeat_interval", interval, "out of range (RFC 5847 §5)", ("30-3600 seconds",))
+        if self.init_min_delay_bris < _SHORTEST_BRI_DELAY:
+            raise ConfigError("init_min_delay_bris", self.init_min_delay_bris, "too short (RFC 5846 §11)", ("0.5-",))
         for mn, profile in (*self.directory.mobile_nodes.items(), *self.directory.domains.items()):
             if profile.realm not in self.realms:
                 raise ConfigError(f"profile {mn!r}", profile.realm, "unknown realm", self.realms)
+        for peer in self.peers:
+            if peer.replay_protection and peer.security is None:
+                raise ConfigError("replay_protection", True, "protects signed messages only (RFC 4285 §6)")
         addresses = [peer.address for peer in self.peers]
         for address in addresses:
             if addresses.count(address) > 1:
@@ -223,6 +241,10 @@ class LmaConfig(Common):
 
     def __post_init__(self) -> None:
         Common.__post_init__(self)
+        for mn, profile in self.directory.mobile_nodes.items():
+            if profile.ipv4_home_address is not None and self.realms[profile.realm].router is None:
+                problem = "its realm has no IPv4 default router (RFC 5844 §3.1.2.6)"
+                raise ConfigError(f"profile {mn!r}", str(profile.ipv4_home_address), problem)
         if self.mobile_node_generated_timestamp_in_use and not self.timestamp_based_approach_in_use:
             raise ConfigError("mobile_node_generated_timestamp_in_use", True, "needs timestamps (RFC 5213 §9.3)")
         if not self.gre_supported:

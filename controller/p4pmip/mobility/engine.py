@@ -6,7 +6,7 @@ is injected. The same inputs in the same order give the same effects.
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, get_args
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from p4pmip.mobility.revocation import Revocation
 
 _UNSPECIFIED = IPv6Address(0)
+_COMPLAINTS_PER_SECOND = 10
 
 
 class Engine(ABC):
@@ -59,6 +60,8 @@ class Engine(ABC):
         self._next_session_id = config.session_first
         self._wall = 0.0
         self._expiring: deque[tuple[float, Forget]] = deque()
+        self._complaints: deque[float] = deque(maxlen=_COMPLAINTS_PER_SECOND)
+        """When the last errors were told."""
 
     def effects(self) -> list[Effect]:
         """What has been queued since the last call, in order."""
@@ -100,7 +103,7 @@ class Engine(ABC):
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def open(
-        self, octets: bytes, source: Endpoint, destination: Endpoint
+        self, octets: bytes, source: Endpoint, destination: Endpoint, now: float
     ) -> tuple[Message, Decoded, PeerState | None] | None:
         """Decode and authenticate what arrived; what is no good is counted, and answered as RFC 6275 §9.2 says."""
         peer = self.peers.get(source.address)
@@ -115,28 +118,42 @@ class Engine(ABC):
         elif message is None:
             fault = decoded.faults[-1]
             self.received(None, source, destination, fault.reason)
-            if fault.reason in (Reason.BAD_PAYLOAD_PROTO, Reason.BAD_HEADER_LENGTH) and source.port is None:
+            told = fault.reason in (Reason.BAD_PAYLOAD_PROTO, Reason.BAD_HEADER_LENGTH) and source.port is None
+            if told and self._may_complain(source, now):
                 self.emit(ParameterProblem(decoded.octets, fault.offset, source, destination))
         elif isinstance(message, UnknownMessage):
             self.received(message, source, destination, "unknown_mh_type")
-            error = BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE, _UNSPECIFIED)
-            self.send(error, destination, source, peer)
+            if self._may_complain(source, now):
+                error = BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE, _UNSPECIFIED)
+                self.send(error, destination, source, peer)
         else:
             for fault in decoded.faults:
                 self.counters[fault.reason] += 1
             return message, decoded, peer
         return None
 
+    def _may_complain(self, source: Endpoint, now: float) -> bool:
+        """Whether an error may be told: to one node only, and not too often (RFC 6275 §9.3.3)."""
+        if source.address.is_multicast or source.address.is_unspecified:
+            return False
+        if len(self._complaints) == _COMPLAINTS_PER_SECOND and now < self._complaints[0] + 1.0:
+            self.counters["error_rate_limited"] += 1
+            return False
+        self._complaints.append(now)
+        return True
+
     def authentic(self, decoded: Decoded, peer: PeerState | None, care_of: IPAddress) -> bool | None:
-        """Whether a message is authentic (RFC 4285 §5); None: nobody can tell, it is to be dropped in silence."""
+        """Whether a message is authentic (RFC 4285 §5, §5.1.1).
+
+        None: it is to be dropped in silence, because it is signed under an association that nobody knows, or is not
+        signed where there is one.
+        """
         assert decoded.message is not None
         option = authentication_of(decoded.message)
         security = None if peer is None else peer.config.security
         if security is None:
             return True if option is None else None
-        if option is None:
-            return False
-        if option.spi != security.spi:
+        if option is None or option.spi != security.spi:
             return None
         return verify(decoded, security, care_of)
 
@@ -233,7 +250,7 @@ class Engine(ABC):
         if number < self._next_session_id:
             self._session_ids.append(number)
 
-    def _expire(self, kind: str, key: str, payload: dict[str, object], until: float) -> None:
+    def _expire(self, kind: str, key: str, payload: Mapping[str, object], until: float) -> None:
         """Journal a row and delete it when its time has passed."""
         self.emit(Journal(Record(kind, key, {**payload, "until": until + self._wall})))
         self._expiring.append((until, Forget(kind, key)))

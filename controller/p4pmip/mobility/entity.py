@@ -45,7 +45,7 @@ class Entity(Engine, Generic[Held]):
     def receive(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float, utc: float) -> None:
         """Process a Mobility Header that arrived; never raises on what it holds."""
         self._enter(now, utc)
-        opened = self.open(octets, source, destination)
+        opened = self.open(octets, source, destination, now)
         if opened is None:
             return
         message, decoded, peer = opened

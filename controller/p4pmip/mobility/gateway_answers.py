@@ -4,9 +4,10 @@ from p4pmip.mobility.binding import Gre, Phase
 from p4pmip.mobility.dialects import Action, Memo, mag_decision
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.gateway_registration import NEVER, GatewayRegistration
+from p4pmip.mobility.ordering import replay_skew
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.reply import Reply, parse
-from p4pmip.mobility.update_list import ListEntry, State
+from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, State
 from p4pmip.wire import options as o
 from p4pmip.wire.fault import Reason
 from p4pmip.wire.message import (
@@ -17,6 +18,17 @@ from p4pmip.wire.numbers import (
     LIFETIME_UNIT,
     Status,
 )
+
+_LATE = (Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED, Status.SEQUENCE_NUMBER_OUT_OF_WINDOW)
+_DENIED = {
+    int(Status.PROXY_REG_NOT_ENABLED): Denied.SERVICE,
+    int(Status.MIPV6_AUTH_FAIL): Denied.SERVICE,
+    int(Status.NOT_AUTHORIZED_FOR_IPV4_MOBILITY_SERVICE): Denied.IPV4,
+    int(Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE): Denied.IPV6,
+}
+"""Statuses after which something is not asked for again until an administrative action."""
+_MEMOS = 4096
+"""So many memos of mobile nodes are kept before those that have run out are dropped."""
 
 
 class GatewayAnswers(GatewayRegistration):
@@ -44,11 +56,15 @@ class GatewayAnswers(GatewayRegistration):
             # RFC 5213 §6.9.1.2: ignored, and not sent again until somebody has looked.
             self.received(message, source, destination, "ignored_not_what_was_asked")
             self.alarm("pba_mismatch", str(source), entry.session_id)
-            self.timers.disarm(entry)
+            self._silence(entry)
+        elif reply.replay != entry.outstanding.replay and message.status != Status.MIPV6_ID_MISMATCH:
+            self.received(message, source, destination, "ignored_other_replay_protection")
         else:
             self.received(message, source, destination, f"status_{int(message.status)}")
             if entry.state is State.LEAVING:
                 self._left(entry, reply, now, utc)
+            elif entry.outstanding.released is not None:
+                self._released_ipv4(entry, reply, now, utc)
             elif message.status < 128 and message.lifetime:
                 self._accepted(entry, reply, now, utc)
             else:
@@ -63,17 +79,42 @@ class GatewayAnswers(GatewayRegistration):
         out_of_window = reply.message.status == Status.SEQUENCE_NUMBER_OUT_OF_WINDOW
         return waiting[0] if out_of_window and len(waiting) == 1 else None
 
+    def _silence(self, entry: ListEntry) -> None:
+        """Send the PBU no more; a binding that there is ends with its lifetime."""
+        assert entry.outstanding is not None
+        entry.outstanding.silenced = True
+        if entry.state is State.BOUND:
+            self.timers.arm(entry, entry.expires)
+        else:
+            self.timers.disarm(entry)
+
     def _left(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         """The answer to a de-registration; its GRE option says nothing."""
         status, outstanding = reply.message.status, entry.outstanding
         assert outstanding is not None
-        late = status in (Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED, Status.SEQUENCE_NUMBER_OUT_OF_WINDOW)
-        if late and not outstanding.corrected:
-            entry.sequence = reply.message.sequence
-            outstanding.corrected = True
-            self._transmit(entry, outstanding, now, utc)
+        if status in _LATE and not outstanding.corrected:
+            self._transmit_newer(entry, reply, now, utc)
+        else:
+            self._remove(entry, now)
+
+    def _released_ipv4(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
+        """The answer to the de-registration of the IPv4 home address alone: the binding goes on without it."""
+        outstanding = entry.outstanding
+        assert outstanding is not None
+        if reply.message.status in _LATE and not outstanding.corrected:
+            self._transmit_newer(entry, reply, now, utc)
             return
-        self._remove(entry, now)
+        entry.outstanding = None
+        self.timers.arm(entry, max(now, entry.refresh_at))
+        if not entry.released:  # it is wanted again already
+            self._refresh(entry, now, utc)
+
+    def _transmit_newer(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
+        """Once more, newer than what the LMA has seen."""
+        assert entry.outstanding is not None
+        entry.sequence = reply.message.sequence
+        entry.outstanding.corrected = True
+        self._transmit(entry, entry.outstanding, now, utc)
 
     def _accepted(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         outstanding, peer = entry.outstanding, entry.peer
@@ -87,13 +128,18 @@ class GatewayAnswers(GatewayRegistration):
         if decision.memo is not None:
             self._remember(entry, decision.memo, now)
         gre, uplink = self._outcome(entry, decision.action, reply)
-        tlv = outstanding.tlv and reply.tlv and gre is not Gre.PLAIN
+        tlv = outstanding.tlv and reply.tlv
+        if gre is Gre.PLAIN:
+            tlv = reply.forced_udp
+        elif decision.action in (Action.KEEP, Action.UPDATE) and entry.wanted is not None and entry.wanted.tunnel:
+            tlv = entry.wanted.tunnel.udp  # RFC 5845 §7.2: the format stays while the mobile node does
         if reply.user_plane is not None:
             peer.user_plane = reply.user_plane
         far = reply.user_plane or peer.config.tunnel or peer.config.address
         tunnel = self._tunnel_to(entry, far, tlv)
-        entry.prefixes = reply.prefixes if entry.profile.ipv6 else ()
-        entry.ipv4 = reply.ipv4 if entry.profile.ipv4 else None
+        ipv6, ipv4 = self._families(entry)
+        entry.prefixes = reply.prefixes if ipv6 else ()
+        entry.ipv4 = reply.ipv4 if ipv4 else None
         entry.ipv4_router = reply.ipv4_router
         entry.dhcp_server = reply.dhcp_server
         entry.state = State.BOUND
@@ -109,7 +155,8 @@ class GatewayAnswers(GatewayRegistration):
             lifetime = reply.message.lifetime
             entry.expires = now + lifetime * LIFETIME_UNIT
             fraction = self.config.refresh_fraction - self.random.random() * self.config.refresh_jitter
-            self.timers.arm(entry, now + lifetime * LIFETIME_UNIT * fraction)
+            entry.refresh_at = now + lifetime * LIFETIME_UNIT * fraction
+            self.timers.arm(entry, entry.refresh_at)
             link_local = reply.link_local or (None if entry.wanted is None else entry.wanted.link_local)
             self._want(
                 entry, self._session(entry, Phase.ACTIVE, tunnel, gre, uplink, lifetime, utc, link_local=link_local)
@@ -146,6 +193,8 @@ class GatewayAnswers(GatewayRegistration):
             case Memo.LMA:
                 entry.peer.lacks_gre_until = until
             case Memo.MOBILE_NODE:
+                if len(self._without) >= _MEMOS:
+                    self._without = {key: end for key, end in self._without.items() if end > now}
                 self._without[entry.mn, entry.peer.config.address] = until
 
     # --- refusals (RFC 5213 §6.9.1.2, draft-00 §4.2) ------------------------------------------------------------------
@@ -174,11 +223,12 @@ class GatewayAnswers(GatewayRegistration):
             case _:
                 pass
         match reply.message.status:
-            case Status.SEQUENCE_NUMBER_OUT_OF_WINDOW | Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED if once:
-                entry.sequence = reply.message.sequence
-                outstanding.corrected = True
-                self._transmit(entry, outstanding, now, utc)
-            case Status.SEQUENCE_NUMBER_OUT_OF_WINDOW | Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED:
+            case Status.MIPV6_ID_MISMATCH if once and reply.replay is not None:
+                peer.replay_skew = replay_skew(reply.replay, utc)
+                self._transmit_newer(entry, reply, now, utc)
+            case status if status in _LATE and once:
+                self._transmit_newer(entry, reply, now, utc)
+            case status if status in _LATE:
                 outstanding.sequence = NEVER  # the retransmission timer goes on, with a fresh stamp
             case Status.TIMESTAMP_MISMATCH | Status.MIPV6_ID_MISMATCH:
                 # Only once both clocks are right again; ours is not set by the LMA's stamp.
@@ -197,9 +247,27 @@ class GatewayAnswers(GatewayRegistration):
                 entry.state = State.REGISTERING
                 entry.prefixes, entry.ipv4 = (), None
                 self._again(entry, now, utc)
-            case _:
-                self.alarm("registration_refused", f"status {int(reply.message.status)}", entry.session_id)
-                self._stop(entry)
+            case status:
+                denied = _DENIED.get(int(status), NOTHING)
+                if denied:
+                    key = entry.mn, peer.config.address
+                    self._denied[key] = self._denied.get(key, NOTHING) | denied
+                self.alarm("registration_refused", f"status {int(status)}", entry.session_id)
+                if denied and not denied & Denied.SERVICE and any(self._families(entry)):
+                    self._forget_addresses(entry, denied)
+                    self._again(entry, now, utc)
+                else:
+                    self._stop(entry)
+
+    def _forget_addresses(self, entry: ListEntry, denied: Denied) -> None:
+        """The mobile node may not have a family: what there is goes on without it."""
+        if denied & Denied.IPV4:
+            entry.ipv4 = entry.ipv4_router = None
+        if denied & Denied.IPV6:
+            entry.prefixes = ()
+        if entry.wanted is not None and entry.state is State.BOUND:
+            left = entry.wanted._replace(ipv4=entry.ipv4, ipv4_router=entry.ipv4_router, prefixes=entry.prefixes)
+            self._want(entry, left)
 
     def _again(self, entry: ListEntry, now: float, utc: float) -> None:
         """The refused PBU once more, with what the refusal taught; same handoff indicator."""

@@ -10,7 +10,7 @@ from p4pmip.mobility.effects import Advertise, Install, Withdraw
 from p4pmip.mobility.entity import Entity
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import Session
-from p4pmip.mobility.update_list import ListEntry, State
+from p4pmip.mobility.update_list import Denied, ListEntry, State
 
 
 class GatewayList(Entity[ListEntry]):
@@ -27,6 +27,8 @@ class GatewayList(Entity[ListEntry]):
         self._stamp = 0
         self._without: dict[tuple[bytes, IPAddress], float] = {}
         """Until when a mobile node's PBUs to an LMA carry no GRE Key option (draft-00 §4.2)."""
+        self._denied: dict[tuple[bytes, IPAddress], Denied] = {}
+        """What LMAs have denied mobile nodes."""
 
     def sessions(self) -> Iterator[Session]:
         """What switch and journal hold."""

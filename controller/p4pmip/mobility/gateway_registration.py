@@ -7,8 +7,8 @@ from p4pmip.mobility.config import GrePolicy
 from p4pmip.mobility.dialects import refresh_with_option, tlv_known
 from p4pmip.mobility.gateway_list import GatewayList
 from p4pmip.mobility.ordering import ntp
-from p4pmip.mobility.session import Session, unpack
-from p4pmip.mobility.update_list import ListEntry, Outstanding, State
+from p4pmip.mobility.session import PackedIPv4, Session, unpack
+from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, Outstanding, State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import (
     BindingUpdate,
@@ -26,6 +26,8 @@ _ANY_IPV4 = o.IPv4HomeAddressRequest(IPv4Address(0), 0)
 _ASK_LINK_LOCAL = o.LinkLocalAddress(IPv6Address(0))
 _LONGEST_LIFETIME = 0xFFFF
 _STAMP_SECOND = 65536
+_CLOCKLESS_BITS = 11
+"""Of an NTP time, a float of seconds knows no more than the others (RFC 4285 §6: random)."""
 _MAX_UPDATE_RATE = 3
 """MAX_UPDATE_RATE (RFC 6275 §12), per second: per binding, or no MAG would scale."""
 NEVER = -1
@@ -36,11 +38,17 @@ _STRENGTH = {Gre.PLAIN: 0, Gre.MODE: 1, Gre.KEYED: 2}
 class GatewayRegistration(GatewayList):
     """From what a mobile node needs to the PBU that asks for it."""
 
-    def forget_capabilities(self) -> None:
-        """Offer GRE again to LMAs and for mobile nodes where it is remembered not to."""
-        self._without.clear()
-        for peer in self.peers.values():
-            peer.lacks_gre_until = 0.0
+    def forget_refusals(self, mn: bytes | None = None) -> None:
+        """An administrative action: what was refused may be asked for again (RFC 5213 §6.9.1.2).
+
+        Args:
+            mn: For one mobile node; None: for all, and GRE is offered again to LMAs that seemed to lack it.
+        """
+        self._without = {key: until for key, until in self._without.items() if mn not in (None, key[0])}
+        self._denied = {key: denied for key, denied in self._denied.items() if mn not in (None, key[0])}
+        if mn is None:
+            for peer in self.peers.values():
+                peer.lacks_gre_until, peer.global_refused = 0.0, False
 
     def _register(self, entry: ListEntry, indicator: int, now: float, utc: float, corrected: bool = False) -> None:
         """Send a PBU that is the first one, for this entry or for its LMA."""
@@ -76,6 +84,37 @@ class GatewayRegistration(GatewayList):
             self._want(entry, entry.wanted._replace(link_local=address))
             self._refresh(entry, now, utc)
 
+    def release_ipv4(self, session_id: int, now: float, utc: float) -> None:
+        """The mobile node has given its IPv4 home address back: de-register it alone (RFC 5844 §3.2.3.3, §3.4.3)."""
+        self._enter(now, utc)
+        entry = self._by_session.get(session_id)
+        if entry is None or entry.state is not State.BOUND or entry.wanted is None or entry.ipv4 is None:
+            return
+        if not entry.prefixes:
+            self._leave(entry, now, utc)
+            return
+        address, entry.released = entry.ipv4, True
+        entry.ipv4 = entry.ipv4_router = None
+        self._want(entry, entry.wanted._replace(ipv4=None, ipv4_router=None))
+        self._update(entry, HandoffIndicator.HANDOFF_STATE_UNKNOWN, 0, Gre.PLAIN, now, utc, released=address)
+
+    def request_ipv4(self, session_id: int, now: float, utc: float) -> None:
+        """The mobile node wants an IPv4 home address (again): ask for one (RFC 5844 §3.2.3.3, §3.4.3)."""
+        self._enter(now, utc)
+        entry = self._by_session.get(session_id)
+        if entry is None or entry.state is not State.BOUND or entry.ipv4 is not None or not entry.profile.ipv4:
+            return
+        entry.released = False
+        if entry.outstanding is None and self._families(entry)[1]:
+            self._refresh(entry, now, utc)
+
+    def _families(self, entry: ListEntry) -> tuple[bool, bool]:
+        """Whether prefixes are asked for, and whether an IPv4 home address is."""
+        denied = self._denied.get((entry.mn, entry.peer.config.address), NOTHING)
+        profile = entry.profile
+        ipv4 = profile.ipv4 and not denied & Denied.IPV4 and not entry.released
+        return profile.ipv6 and not denied & Denied.IPV6, ipv4
+
     def _leave(self, entry: ListEntry, now: float, utc: float) -> None:
         """Stop serving and de-register; what was never granted is de-registered too: its PBA may be on the way."""
         self._withdraw(entry)
@@ -108,7 +147,7 @@ class GatewayRegistration(GatewayList):
 
     def _policy(self, entry: ListEntry) -> GrePolicy:
         """The policy check, strengthened by the hint of the handoff process."""
-        policy = self.config.policy(entry.peer.config, entry.profile, entry.profile.ipv4)
+        policy = self.config.policy(entry.peer.config, entry.profile, self._families(entry)[1])
         if entry.hint is not None and entry.hint is not Gre.PLAIN and not policy.required:
             return GrePolicy(max(policy.wanted, entry.hint, key=_STRENGTH.__getitem__), required=True)
         return policy
@@ -126,11 +165,14 @@ class GatewayRegistration(GatewayList):
         now: float,
         utc: float,
         corrected: bool = False,
+        released: PackedIPv4 | None = None,
     ) -> None:
         """Send a PBU anew and wait for its answer."""
         tlv = option is not Gre.PLAIN and entry.peer.config.udp and tlv_known(entry.peer.config.dialect)
         timeout = self.config.initial_bindack_timeout
-        entry.outstanding = Outstanding(0, indicator, lifetime, option, tlv, timeout, corrected=corrected)
+        entry.outstanding = Outstanding(
+            0, indicator, lifetime, option, tlv, timeout, corrected=corrected, released=released
+        )
         self._transmit(entry, entry.outstanding, now, utc)
 
     def _transmit(self, entry: ListEntry, outstanding: Outstanding, now: float, utc: float) -> None:
@@ -160,16 +202,21 @@ class GatewayRegistration(GatewayList):
         self.timers.arm(entry, now + outstanding.timeout)
 
     def _options(self, entry: ListEntry, outstanding: Outstanding, utc: float) -> tuple[o.Option, ...]:
-        """RFC 5213 §6.9.1.1, .3 and .4; RFC 5844 §3.2.2; RFC 7389 §4."""
-        profile, peer, ending = entry.profile, entry.peer, outstanding.lifetime == 0
+        """RFC 5213 §6.9.1.1, .3 and .4; RFC 5844 §3.2.3.1 and .3; RFC 4285 §6; RFC 7389 §4."""
+        peer, ending = entry.peer, outstanding.lifetime == 0
         options: list[o.Option] = [o.MobileNodeIdentifier.nai(entry.mn)]
-        nothing_known = not entry.prefixes and entry.ipv4 is None
-        if profile.ipv6 and (not ending or entry.prefixes or nothing_known):
+        ipv6, ipv4 = self._families(entry)
+        known_ipv4 = entry.ipv4
+        if outstanding.released is not None:
+            ipv6, ipv4, known_ipv4 = False, True, outstanding.released
+        nothing_known = not entry.prefixes and known_ipv4 is None
+        if ipv6 and (not ending or entry.prefixes or nothing_known):
             known = [unpack(prefix) for prefix in entry.prefixes]
             options += [o.HomeNetworkPrefix(IPv6Address(address), length) for address, length in known] or [_ANY_PREFIX]
         options.append(o.HandoffIndicatorOption(outstanding.indicator))
         options.append(o.AccessTechnologyOption(entry.technology))
-        options.append(o.LinkLayerIdentifier(entry.access.mac))
+        if any(entry.access.mac):
+            options.append(o.LinkLayerIdentifier(entry.access.mac))
         if self.config.fixed_link_local is None:
             known_address = None if entry.wanted is None else entry.wanted.link_local
             options.append(_ASK_LINK_LOCAL if known_address is None else o.LinkLocalAddress(known_address))
@@ -180,17 +227,17 @@ class GatewayRegistration(GatewayList):
             self._stamp = stamp
             options.append(o.Timestamp(self._stamp))
         if peer.config.replay_protection:
-            options.append(o.ReplayProtection(ntp(utc)))
+            noise = self.random.getrandbits(_CLOCKLESS_BITS)
+            peer.replay = outstanding.replay = max(ntp(utc + peer.replay_skew, noise), peer.replay + 1)
+            options.append(o.ReplayProtection(outstanding.replay))
         if outstanding.option is not Gre.PLAIN:
             options.append(o.GreKey(entry.key if outstanding.option is Gre.KEYED else None))
-        if profile.ipv4 and (not ending or entry.ipv4 is not None or nothing_known):
-            if entry.ipv4 is None:
+        if ipv4 and (not ending or known_ipv4 is not None or nothing_known):
+            if known_ipv4 is None:
                 options.append(_ANY_IPV4)
             else:
-                address, length = unpack(entry.ipv4)
+                address, length = unpack(known_ipv4)
                 options.append(o.IPv4HomeAddressRequest(IPv4Address(address), length))
-        if self.config.force_ipv4_udp_encapsulation_support:
-            options.append(o.NatDetection(True, 0))
         care_of = self._care_of(entry)
         assert peer.local is not None
         if care_of != peer.local.address:

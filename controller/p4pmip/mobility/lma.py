@@ -28,7 +28,7 @@ from p4pmip.wire.numbers import (
     RevocationTrigger,
     Status,
 )
-from p4pmip.wire.options import MobileNodeIdentifier
+from p4pmip.wire.options import MobileNodeIdentifier, Option
 
 _P = int(BindingUpdateFlag.P)
 _SAME_ACCESS = RevocationTrigger.INTER_MAG_HANDOVER_SAME_ACCESS_TYPE
@@ -79,14 +79,15 @@ class LocalMobilityAnchor(AnchorRegistration):
         if request is not None and pending.proposal is not None:
             self._acknowledge(request, pending, pending.proposal, entry.peer)
         if pending.proposal is not None:
-            if pending.kind is Kind.HANDOFF and before is not None and self.config.revoke_on_handoff:
+            left = pending.kind is Kind.HANDOFF and before is not None and before.phase is Phase.ACTIVE
+            if left and before is not None and self.config.revoke_on_handoff:
                 same = before.technology == pending.proposal.technology
                 trigger = _SAME_ACCESS if same else _OTHER_ACCESS
-                left = self.peers.get(before.path.peer.address)
-                self._indicate(left, before, trigger, revocation.Purpose.INFORM, now)
+                self._indicate(
+                    self.peers.get(before.path.peer.address), before, trigger, revocation.Purpose.INFORM, now
+                )
             self._after(entry, now, utc)
-            if pending.doomed:
-                self.delete(entry)
+            self._overdue(entry, pending)
         self._resume(entry, now, utc)
 
     def _refused(self, entry: Entry, now: float, utc: float) -> None:
@@ -104,8 +105,9 @@ class LocalMobilityAnchor(AnchorRegistration):
             self._free_session_id(pending.proposal.session_id)
         if pending.request is not None:
             self._refuse(pending.request, Refusal(Status.INSUFFICIENT_RESOURCES))
-        if before is not None and (pending.lapsed or pending.doomed):
-            self.delete(entry)
+        if before is not None:
+            pending.doomed |= pending.lapsed
+            self._overdue(entry, pending)
         self._resume(entry, now, utc)
 
     def _session_id(self, entry: Entry) -> int:
@@ -123,46 +125,86 @@ class LocalMobilityAnchor(AnchorRegistration):
 
     # --- revocation (RFC 5846) ----------------------------------------------------------------------------------------
 
-    def revoke(self, mn: bytes, now: float, trigger: int = RevocationTrigger.ADMINISTRATIVE_REASON) -> int:
+    def revoke(
+        self,
+        mn: bytes,
+        now: float,
+        trigger: int = RevocationTrigger.ADMINISTRATIVE_REASON,
+        *,
+        ipv4_only: bool = False,
+    ) -> int:
         """End the sessions of a mobile node and tell their MAGs; answers how many there were.
 
         A session ends when its MAG has acknowledged, or has not in time; at once if it does not know revocation.
+
+        Args:
+            mn: MN-Identifier.
+            now: Monotonic seconds.
+            trigger: Why, one of the triggers per mobile node.
+            ipv4_only: End only the IPv4 home address of sessions that have prefixes too (V).
         """
-        sessions = [entry.session for entry in self.cache.of(mn) if entry.session is not None]
-        for session in sessions:
-            entry = self.cache.sessions[session.session_id]
-            if session.phase is Phase.HELD or not self._indicate(
-                entry.peer, session, trigger, revocation.Purpose.END, now
-            ):
-                self.delete(entry)
-        return len(sessions)
+        entries = [entry for entry in self.cache.of(mn) if entry.session is not None]
+        for entry in entries:
+            session = entry.session
+            assert session is not None
+            if ipv4_only and session.prefixes:
+                if session.ipv4 is None:
+                    continue
+                purpose = revocation.Purpose.IPV4
+            else:
+                purpose = revocation.Purpose.END
+            told = session.phase is not Phase.HELD and self._indicate(
+                entry.peer, session, trigger, purpose, now, purpose is revocation.Purpose.IPV4
+            )
+            if not told:
+                self._revocation_done(entry, purpose)
+        return len(entries)
 
     def revoke_peer(self, address: IPAddress, now: float) -> int:
         """End all sessions with a MAG by one indication; answers how many there are."""
+        return self._revoke_globally(address, RevocationTrigger.PER_PEER_POLICY, (), revocation.Purpose.PEER, now)
+
+    def revoke_realm(self, address: IPAddress, domain: bytes, now: float) -> int:
+        """End all sessions with a MAG whose NAI ends in `@domain` by one indication (RFC 5846 §8.1)."""
+        who = (MobileNodeIdentifier.nai(b"@" + domain),)
+        trigger = RevocationTrigger.REVOKING_MOBILITY_NODE_LOCAL_POLICY
+        return self._revoke_globally(address, trigger, who, revocation.Purpose.DOMAIN, now)
+
+    def _revoke_globally(
+        self, address: IPAddress, trigger: int, who: tuple[Option, ...], purpose: revocation.Purpose, now: float
+    ) -> int:
         peer = self.peers.get(address)
         if peer is None or peer.local is None:
             return 0
-        path = Path(peer.local, peer.remote)
         flags = RevocationFlag.P | RevocationFlag.G
-        trigger = RevocationTrigger.PER_PEER_POLICY
-        revocation.indicate(self, peer, path, trigger, (), revocation.Purpose.PEER, None, now, flags)
-        return peer.sessions
+        path = Path(peer.local, peer.remote)
+        revocation.indicate(self, peer, path, trigger, who, purpose, None, now, flags)
+        named = revocation.named(who)
+        return sum(1 for one in self.cache if one.peer is peer and revocation.in_domain(named.mn, one.known.mn))
 
     def revocation_over(self, done: revocation.Revocation, status: int | None, now: float) -> None:
         """An indication was answered, or given up."""
         entry = None if done.session_id is None else self.cache.sessions.get(done.session_id)
         match done.purpose:
-            case revocation.Purpose.END if entry is not None:
-                self.delete(entry)
-            case revocation.Purpose.RELEASE if entry is not None and status == RevocationStatus.SUCCESS:
+            case revocation.Purpose.END | revocation.Purpose.IPV4 if entry is not None:
+                self._revocation_done(entry, done.purpose)
+            case revocation.Purpose.RELEASE if entry is not None and status is not None and status < 128:
                 self._hold(entry, now)
-            case revocation.Purpose.PEER if status is None or status < 128:
-                for one in [one for one in self.cache if one.peer is done.peer]:
-                    self.delete(one)
-            case revocation.Purpose.PEER:
+            case revocation.Purpose.PEER | revocation.Purpose.DOMAIN if status is None or status < 128:
+                domain = revocation.named(done.message.options).mn
+                for one in list(self.cache):
+                    if one.peer is done.peer and revocation.in_domain(domain, one.known.mn):
+                        self.delete(one)
+            case revocation.Purpose.PEER | revocation.Purpose.DOMAIN:
                 self.alarm("revocation_refused", f"MAG {done.peer.config.address}: status {status}")
             case _:
                 pass
+
+    def _revocation_done(self, entry: Entry, purpose: revocation.Purpose) -> None:
+        if purpose is revocation.Purpose.IPV4:
+            self.release_ipv4(entry)
+        else:
+            self.delete(entry)
 
     def _revoked(
         self,
@@ -172,19 +214,38 @@ class LocalMobilityAnchor(AnchorRegistration):
         destination: Endpoint,
         now: float,  # noqa: ARG002
     ) -> None:
-        """RFC 5846 §8.2: a MAG can only end everything it has here, and only if it may."""
-        entries = [entry for entry in self.cache if entry.peer is peer]
-        if not message.flags & RevocationFlag.G or message.trigger != RevocationTrigger.PER_PEER_POLICY:
-            status = RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
-        elif not peer.config.global_revocation:
-            status = RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
-        elif not any(isinstance(option, MobileNodeIdentifier) for option in message.options):
-            status = RevocationStatus.REVOKED_MOBILE_NODES_IDENTITY_REQUIRED
-        elif not entries:
-            status = RevocationStatus.BINDING_DOES_NOT_EXIST
-        else:
-            status = RevocationStatus.SUCCESS
+        """RFC 5846 §8.2: a MAG ends sessions of its own, or all that it has here."""
+        named = revocation.named(message.options)
+        whole = bool(message.flags & RevocationFlag.G)
+        entries = [entry for entry in (self.cache if whole else self.cache.of(named.mn or b"")) if entry.peer is peer]
+        if whole and named.care_of is not None:
+            entries = [entry for entry in entries if entry.known.tunnel and entry.known.tunnel.peer == named.care_of]
+        elif not whole:
+            entries = [entry for entry in entries if named.fits(entry.known.prefixes, entry.known.ipv4)]
+        status = self._revocation_status(message, peer, named, entries)
         revocation.answer(self, message, status, peer, source, destination)
-        if status is RevocationStatus.SUCCESS:
-            for entry in entries:
+        if status is not RevocationStatus.SUCCESS:
+            return
+        for entry in entries:
+            if message.flags & RevocationFlag.V and entry.known.prefixes:
+                self.release_ipv4(entry)
+            else:
                 self.delete(entry)
+
+    def _revocation_status(
+        self, message: BindingRevocationIndication, peer: PeerState, named: revocation.Named, entries: list[Entry]
+    ) -> RevocationStatus:
+        if not message.flags & RevocationFlag.P:
+            return RevocationStatus.BINDING_DOES_NOT_EXIST  # every binding here is a proxy one
+        if (misused := revocation.misused(message)) is not None:
+            return misused
+        if message.flags & RevocationFlag.G:
+            if message.trigger != RevocationTrigger.PER_PEER_POLICY:
+                return RevocationStatus.REVOCATION_FUNCTION_NOT_SUPPORTED
+            if not peer.config.global_revocation or named.mn is None:
+                return RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
+        elif named.mn is None:
+            return RevocationStatus.REVOKED_MOBILE_NODES_IDENTITY_REQUIRED
+        elif message.flags & RevocationFlag.V and not named.ipv4:
+            return RevocationStatus.IPV4_HOME_ADDRESS_OPTION_REQUIRED
+        return RevocationStatus.SUCCESS if entries else RevocationStatus.BINDING_DOES_NOT_EXIST

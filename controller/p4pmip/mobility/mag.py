@@ -17,7 +17,7 @@ from p4pmip.mobility.gateway_list import counts
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import Session, pack
 from p4pmip.mobility.timers import Timed
-from p4pmip.mobility.update_list import ListEntry, State
+from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import (
     BindingAcknowledgement,
@@ -95,6 +95,9 @@ class MobileAccessGateway(GatewayAnswers):
         peer = None if address is None else self.peers.get(address)
         if peer is None or peer.local is None:
             self.alarm("no_lma", f"{address} for a mobile node of realm {profile.realm}")
+            return None
+        if self._denied.get((mn, peer.config.address), NOTHING) & Denied.SERVICE:
+            self.counters["attach_denied"] += 1
             return None
         number = self._new_session_id(self._by_session)
         if number is None:
@@ -196,7 +199,8 @@ class MobileAccessGateway(GatewayAnswers):
         lifetime = session.lifetime * LIFETIME_UNIT
         left = min(max(session.expires_utc - utc, 0.0), float(lifetime))
         entry.expires = now + left
-        self.timers.arm(entry, now + max(0.0, left - lifetime * (1 - self.config.refresh_fraction)))
+        entry.refresh_at = now + max(0.0, left - lifetime * (1 - self.config.refresh_fraction))
+        self.timers.arm(entry, entry.refresh_at)
         self._advertise(entry, now)
 
     def _due(self, timed: Timed, now: float, utc: float) -> None:
@@ -205,6 +209,9 @@ class MobileAccessGateway(GatewayAnswers):
         outstanding = entry.outstanding
         if outstanding is None:
             self._refresh(entry, now, utc)
+            return
+        if outstanding.silenced:
+            self._stop(entry)
             return
         if entry.state is State.LEAVING:
             self._want(entry, None)  # INITIAL_BINDACK_TIMEOUT has passed (RFC 5213 §6.9.1.4)
@@ -234,9 +241,9 @@ class MobileAccessGateway(GatewayAnswers):
     # --- revocation (RFC 5846) ----------------------------------------------------------------------------------------
 
     def revoke_peer(self, address: IPAddress, now: float) -> int:
-        """End all bindings with an LMA by one indication; answers how many there are."""
+        """End all bindings with an LMA by one indication; answers how many there are, 0 if it has refused that."""
         peer = self.peers.get(address)
-        if peer is None or peer.local is None:
+        if peer is None or peer.local is None or peer.global_refused:
             return 0
         path, flags = Path(peer.local, peer.remote), RevocationFlag.P | RevocationFlag.G
         who = (o.MobileNodeIdentifier.nai(self.config.identity),)
@@ -251,6 +258,7 @@ class MobileAccessGateway(GatewayAnswers):
                 self._withdraw(entry)
                 self._remove(entry, now)
         else:
+            done.peer.global_refused = status == RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
             self.alarm("revocation_refused", f"LMA {done.peer.config.address}: status {status}")
 
     def _revoked(
@@ -261,50 +269,37 @@ class MobileAccessGateway(GatewayAnswers):
         destination: Endpoint,
         now: float,
     ) -> None:
-        """RFC 5846 §9.1: the LMA has ended one session, or all."""
-        if not message.flags & RevocationFlag.P:
-            self.received(message, source, destination, "ignored_not_proxy")
-            return
-        entries = self._named(message, peer)
-        status = self._revocation_status(message, peer, entries)
+        """RFC 5846 §9.1: the LMA has ended one session, those of a domain, or all."""
+        named = revocation.named(message.options)
+        entries = self._named(message, peer, named)
+        status = self._revocation_status(message, named, entries)
         revocation.answer(self, message, status, peer, source, destination)
         if status is RevocationStatus.SUCCESS:
             for entry in entries:
                 self._end(entry, bool(message.flags & RevocationFlag.V), now)
 
-    def _named(self, message: BindingRevocationIndication, peer: PeerState) -> list[ListEntry]:
+    def _named(self, message: BindingRevocationIndication, peer: PeerState, named: revocation.Named) -> list[ListEntry]:
         """The entries that an indication is about."""
         if message.flags & RevocationFlag.G:
-            return [one for one in self._list.values() if one.peer is peer]
-        identifier = next((one for one in message.options if isinstance(one, o.MobileNodeIdentifier)), None)
-        if identifier is None:
-            return []
-        prefixes, ipv4 = revocation.addresses(message.options)
-        return [
-            one
-            for one in self._by_mn.get(identifier.identifier, ())
-            if one.peer is peer
-            and one.state is not State.STOPPED
-            and (
-                not (prefixes or ipv4)
-                or prefixes.intersection(one.prefixes)
-                or (one.ipv4 is not None and pack(one.ipv4 >> 8, 0) in ipv4)
-            )
-        ]
+            return [one for one in self._list.values() if one.peer is peer and revocation.in_domain(named.mn, one.mn)]
+        entries = [one for one in self._by_mn.get(named.mn or b"", ()) if one.peer is peer]
+        return [one for one in entries if one.state is not State.STOPPED and named.fits(one.prefixes, one.ipv4)]
 
     def _revocation_status(
-        self, message: BindingRevocationIndication, peer: PeerState, entries: list[ListEntry]
+        self, message: BindingRevocationIndication, named: revocation.Named, entries: list[ListEntry]
     ) -> RevocationStatus:
-        if message.flags & RevocationFlag.G:
-            if message.trigger != RevocationTrigger.PER_PEER_POLICY:
-                return RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
-            if not peer.config.global_revocation:
-                return RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
-        elif not any(isinstance(option, o.MobileNodeIdentifier) for option in message.options):
+        if not message.flags & RevocationFlag.P:
+            return RevocationStatus.BINDING_DOES_NOT_EXIST  # every binding here is a proxy one
+        if (misused := revocation.misused(message)) is not None:
+            return misused
+        if message.trigger == RevocationTrigger.PER_PEER_POLICY:
+            return RevocationStatus.REVOCATION_FUNCTION_NOT_SUPPORTED if named.any else RevocationStatus.SUCCESS
+        if message.trigger == RevocationTrigger.REVOKING_MOBILITY_NODE_LOCAL_POLICY:
+            known = named.mn is not None and b"@" in named.mn and entries
+            return RevocationStatus.SUCCESS if known else RevocationStatus.REVOKED_MOBILE_NODES_IDENTITY_REQUIRED
+        if named.mn is None:
             return RevocationStatus.REVOKED_MOBILE_NODES_IDENTITY_REQUIRED
-        elif message.trigger >= RevocationTrigger.PER_PEER_POLICY:
-            return RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
-        if message.flags & RevocationFlag.V and not revocation.addresses(message.options)[1]:
+        if message.flags & RevocationFlag.V and not named.ipv4:
             return RevocationStatus.IPV4_HOME_ADDRESS_OPTION_REQUIRED
         if not entries:
             return RevocationStatus.BINDING_DOES_NOT_EXIST

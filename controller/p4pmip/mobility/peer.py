@@ -14,12 +14,15 @@ class PeerState(Timed):
         "alive",
         "config",
         "counter",
+        "global_refused",
         "heartbeats",
         "lacks_gre_until",
         "local",
         "missing",
         "paths",
         "remote",
+        "replay",
+        "replay_skew",
         "revocation",
         "sequence",
         "sessions",
@@ -43,8 +46,14 @@ class PeerState(Timed):
         """MAG: the LMA's user-plane address, learnt (RFC 7389)."""
         self.lacks_gre_until = 0.0
         """MAG: until when it is remembered that the LMA lacks GRE (RFC 5845 §4.2)."""
+        self.replay = 0
+        """MAG: the last replay protection that was sent (RFC 4285 §6)."""
+        self.replay_skew = 0
+        """MAG: by how many seconds the LMA's clock was ahead when it refused one; those sent are adjusted by it."""
         self.heartbeats = config.heartbeat
         self.revocation = config.revocation
+        self.global_refused = False
+        """MAG: the LMA does not let us revoke everything (RFC 5846 §9.2)."""
         self.alive = True
         self.missing = 0
         self.waiting = False

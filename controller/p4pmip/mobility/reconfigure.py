@@ -13,7 +13,8 @@ from p4pmip.mobility.registrar import Registrar
 def reconfigure(engine: Engine, config: LmaConfig | MagConfig, now: float) -> None:
     """Give an engine another configuration; ranges of keys and session ids, and the restart counter, stay.
 
-    A peer that is no longer in it is refused from now on; its sessions end with their lifetime.
+    A peer that is no longer in it is refused from now on; its sessions end with their lifetime. What LMAs have refused
+    may be asked of them again: this is the administrative action of RFC 5213 §6.9.1.2.
     """
     before: Common = engine.common
     kept = {name: getattr(before, name) for name in ("key_first", "key_last", "session_first", "session_last")}
@@ -24,6 +25,7 @@ def reconfigure(engine: Engine, config: LmaConfig | MagConfig, now: float) -> No
     elif isinstance(engine, MobileAccessGateway) and isinstance(config, MagConfig):
         config = replace(config, restart_counter=before.restart_counter, **kept)
         engine.config = engine.common = config
+        engine.forget_refusals()
     else:
         raise TypeError(f"{type(config).__name__} is not for a {type(engine).__name__}")
     known = {peer.address: peer for peer in config.peers}

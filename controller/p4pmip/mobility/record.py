@@ -8,7 +8,8 @@ kind     key                     payload
 ======== ======================= ==================================================================================
 session  the session id          `to_record`
 key      the GRE key             {"until": utc seconds}: released, not to be allocated again before that
-stamp    the MN-Identifier, hex  {"timestamp": ..., "until": ...}: last accepted, of a mobile node without a session
+stamp    the MN-Identifier, hex  {"timestamp": ..., "replay": ..., "until": ...}: the last accepted ones of a mobile
+                                 node whose session is gone
 peer     its address             {"counter": ...}: the last restart counter that it sent (RFC 5847)
 ======== ======================= ==================================================================================
 

@@ -92,8 +92,8 @@ class Registrar:
         utc: float,
     ) -> Proposal | Refusal:
         """The session that an initial, refresh or handoff PBU leads to."""
-        if refused := self._entitled(request, profile):
-            return refused
+        if int(request.update.flags) & _FORCED and not self._config.accept_forced_ipv4_udp_encapsulation_request:
+            return Refusal(Status.ADMINISTRATIVELY_PROHIBITED)
         local = self._local_end(request)
         if local is None:
             return Refusal(Status.INVALID_CARE_OF_ADDRESS)
@@ -138,7 +138,8 @@ class Registrar:
                     self._return_ipv4(profile.realm, ipv4, base)
                     return Refusal(Status.INSUFFICIENT_RESOURCES)
             downlink = request.key if request.gre is Gre.KEYED or base is None else base.downlink_key
-        tunnel, tlv, status = self._tunnel(request, peer, local, decision.option, decision.becomes)
+        kept = base.tunnel if base is not None and kind is Kind.REFRESH and base.gre is not Gre.PLAIN else None
+        tunnel, tlv, status = self._tunnel(request, peer, local, decision.option, decision.becomes, kept)
         if decision.verdict is Verdict.ACCEPTED_NOT_REQUIRED:
             status = Status.GRE_KEY_OPTION_NOT_REQUIRED
         lifetime = min(request.update.lifetime, max(1, self._config.lifetime // LIFETIME_UNIT))
@@ -165,14 +166,14 @@ class Registrar:
             expires_utc=utc + lifetime * LIFETIME_UNIT,
             timestamp=request.timestamp or 0,
             sequence=request.update.sequence,
-            replay=request.replay or 0,
+            replay=max(request.replay or 0, 0 if base is None else base.replay),
         )
         return Proposal(session, kind, status, decision.option is not Gre.PLAIN, tlv, decision.counter)
 
     def ending(self, request: Request, session: Session) -> Session:
         """What a de-registration leaves: the session held, or without the one family that was named.
 
-        RFC 5213 §5.3.5; RFC 5844 §3.1.2.6: a PBU that names one address family ends the service of that family only.
+        RFC 5213 §5.3.5; RFC 5844 §3.1.2.5: a PBU that names one address family ends the service of that family only.
         """
         held = session.phase is Phase.HELD
         ipv6 = () if not held and request.ipv6 and _left_ipv4(request, session) else session.prefixes
@@ -180,36 +181,33 @@ class Registrar:
         partial = (ipv6, ipv4) != (session.prefixes, session.ipv4)
         return session._replace(
             phase=Phase.ACTIVE if partial else Phase.HELD,
+            link_local=self._link_local(request, session),
             prefixes=ipv6,
             ipv4=ipv4,
             ipv4_router=None if ipv4 is None else session.ipv4_router,
             timestamp=request.timestamp or 0,
             sequence=request.update.sequence,
-            replay=request.replay or 0,
+            replay=max(request.replay or 0, session.replay),
         )
 
-    def _entitled(self, request: Request, profile: Profile) -> Refusal | None:
-        """RFC 5844 §3.1.2.1, §4.1.2: what this mobile node and this MAG may ask for."""
-        if len(request.ipv4_requests) > 1:
-            return Refusal(Status.MULTIPLE_IPV4_HOME_ADDRESS_ASSIGNMENT_NOT_SUPPORTED)
+    @staticmethod
+    def entitled(request: Request, profile: Profile) -> Refusal | None:
+        """What this mobile node may ask for, before its entry is looked up (RFC 5844 §3.1.2.1)."""
+        if request.ipv6 and not profile.ipv6:
+            return Refusal(Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE)
         if request.ipv4_requests and not profile.ipv4:
             return Refusal(
                 Status.NOT_AUTHORIZED_FOR_IPV4_MOBILITY_SERVICE, IPv4HomeAddressStatus.ADMINISTRATIVELY_PROHIBITED
             )
-        if request.ipv6 and not profile.ipv6:
-            return Refusal(Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE)
-        forced = request.forced_udp or int(request.update.flags) & _FORCED
-        if forced and not self._config.accept_forced_ipv4_udp_encapsulation_request:
-            return Refusal(Status.ADMINISTRATIVELY_PROHIBITED)
+        if len(request.ipv4_requests) > 1:
+            return Refusal(Status.MULTIPLE_IPV4_HOME_ADDRESS_ASSIGNMENT_NOT_SUPPORTED)
         return None
 
     # --- tunnel and link-local address -------------------------------------------------------------------------------
 
     def _local_end(self, request: Request) -> IPAddress | None:
-        """Our tunnel end point for a Proxy-CoA; None if it is no good or we have none of its family."""
+        """Our tunnel end point for a Proxy-CoA; None if we have none of its family."""
         care_of = request.care_of
-        if care_of is not request.source.address and (care_of.is_multicast or care_of.is_unspecified):
-            return None
         for address in self._config.tunnel:
             if address.version == care_of.version:
                 return address
@@ -217,19 +215,27 @@ class Registrar:
         return own if not self._config.tunnel and own.version == care_of.version else None
 
     def _tunnel(
-        self, request: Request, peer: PeerState, local: IPAddress, option: Gre, becomes: Gre
+        self,
+        request: Request,
+        peer: PeerState,
+        local: IPAddress,
+        option: Gre,
+        becomes: Gre,
+        kept: Tunnel | None,
     ) -> tuple[Tunnel, bool, int]:
-        """The tunnel, the T flag of the answer, and its status (RFC 5845 §7, RFC 5844 §4.1.2.1)."""
-        asked = bool(int(request.update.flags) & _TLV) and tlv_known(peer.config.dialect)
-        able = peer.config.udp and local.version == 4
+        """The tunnel, the T flag of the answer, and its status (RFC 5845 §7.2, §7.4; RFC 5844 §4.1.3.1).
+
+        `kept` is that of a session with GRE which is refreshed: its format does not change (RFC 5845 §7.2).
+        """
         if becomes is Gre.PLAIN:
-            udp = local.version == 4 and (request.forced_udp or bool(int(request.update.flags) & _FORCED))
+            udp = local.version == 4 and bool(int(request.update.flags) & _FORCED)
             return peer.tunnel(local, request.care_of, udp), False, Status.ACCEPTED
-        udp = asked and able
+        asked = bool(int(request.update.flags) & _TLV) and tlv_known(peer.config.dialect)
+        udp = kept.udp if kept is not None else asked and peer.config.udp and local.version == 4
         status = Status.ACCEPTED
-        if asked and not able and option is not Gre.PLAIN:
+        if asked and not udp and option is not Gre.PLAIN:
             status = Status.GRE_TUNNELING_BUT_TLV_HEADER_NOT_SUPPORTED
-        return peer.tunnel(local, request.care_of, udp), udp, status
+        return peer.tunnel(local, request.care_of, udp), asked and udp, status
 
     def _link_local(self, request: Request, base: Session | None) -> IPv6Address | None:
         """RFC 5213 §5.3.6: the MAG's address on the access link is kept, or made, or what the MAG says."""
@@ -248,9 +254,9 @@ class Registrar:
         if base is not None and base.prefixes and (request.ipv6 or kind is Kind.REFRESH):
             return base.prefixes
         if not request.ipv6:
-            return ()  # RFC 5844 §3.1.2.5: a handoff that does not ask for them releases them
-        if request.prefixes:
-            good = len(request.prefixes) == len(request.home_prefixes) == len(set(request.prefixes))
+            return ()  # RFC 5844 §3.1.2.4: a handoff that does not ask for them releases them
+        if len(request.prefixes) == len(request.home_prefixes):  # one ALL_ZERO among them: allocated (§5.3.2)
+            good = len(request.prefixes) == len(set(request.prefixes))
             if not good or not all(self._may_have_prefix(prefix, profile) for prefix in request.prefixes):
                 return Refusal(Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX)
             return request.prefixes

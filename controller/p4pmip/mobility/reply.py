@@ -27,6 +27,9 @@ class Reply:
     link_layer: bytes | None
     link_local: IPv6Address | None
     timestamp: int | None
+    replay: int | None
+    forced_udp: bool
+    """NAT Detection with F: IPv4-UDP encapsulation (RFC 5844 §4.2.2)."""
     gre: Gre
     key: int | None
     ipv4: PackedIPv4 | None
@@ -52,10 +55,10 @@ class Reply:
         return Answer.REQUIRED if status == codepoints.required else Answer.REFUSED
 
     def echoes(self, entry: ListEntry, indicator: int) -> bool:
-        """Whether it is about what was asked (RFC 5213 §6.9.1.2: HI, ATT and the link-layer identifier are echoed)."""
+        """Whether nothing in it differs from what was asked (RFC 5213 §6.9.1.2: HI, ATT and LL-ID are echoed)."""
         return (
-            self.indicator == indicator
-            and self.technology == entry.technology
+            self.indicator in (None, indicator)
+            and self.technology in (None, entry.technology)
             and self.link_layer in (None, entry.access.mac)
         )
 
@@ -77,6 +80,8 @@ def parse(message: BindingAcknowledgement) -> Reply:
     link_layer = get(o.LinkLayerIdentifier)
     link_local = get(o.LinkLocalAddress)
     stamp = get(o.Timestamp)
+    replay = get(o.ReplayProtection)
+    nat = get(o.NatDetection)
     gre = get(o.GreKey)
     ipv4 = get(o.IPv4HomeAddressReply)
     router = get(o.IPv4DefaultRouter)
@@ -93,6 +98,8 @@ def parse(message: BindingAcknowledgement) -> Reply:
         link_layer=None if link_layer is None else link_layer.identifier,
         link_local=None if link_local is None else link_local.address,
         timestamp=None if stamp is None else stamp.value,
+        replay=None if replay is None else replay.timestamp,
+        forced_udp=nat is not None and nat.force,
         gre=Gre.PLAIN if gre is None else Gre.MODE if gre.key is None else Gre.KEYED,
         key=None if gre is None else gre.key,
         ipv4=None if ipv4 is None else pack(int(ipv4.address), ipv4.prefix_length),

@@ -39,7 +39,6 @@ class Request:
     care_of: IPAddress
     """The Proxy-CoA: the tunnel end point, and what tells a refresh from a handoff."""
     user_plane_asked: bool
-    forced_udp: bool
     replay: int | None
     profile: Profile | None = None
     """The mobile node's, once it has been looked up."""
@@ -89,7 +88,6 @@ def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: 
     stamp = get(o.Timestamp)
     gre = get(o.GreKey)
     care_of = get(o.AlternateCareOfAddress)
-    nat = get(o.NatDetection)
     replay = get(o.ReplayProtection)
     address: IPAddress = source.address
     if care_of is not None:
@@ -123,7 +121,6 @@ def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: 
         ipv4_requests,
         address,
         o.LmaUserPlaneAddress in found,
-        nat is not None and nat.force,
         None if replay is None else replay.timestamp,
         None,
         indicator,

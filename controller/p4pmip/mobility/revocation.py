@@ -4,10 +4,12 @@ What both roles share: numbering an indication, sending it again, matching its a
 is the role's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
+from p4pmip.mobility.binding import IPAddress
 from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.engine import Engine
 from p4pmip.mobility.peer import PeerState
@@ -16,9 +18,11 @@ from p4pmip.mobility.timers import Timed
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingRevocationAcknowledgement, BindingRevocationIndication
 from p4pmip.wire.mobility_header import Decoded
-from p4pmip.wire.numbers import OptionType, RevocationFlag
+from p4pmip.wire.numbers import IdentifierSubtype, RevocationFlag, RevocationStatus, RevocationTrigger
 
 _P = RevocationFlag.P
+_SEQUENCES = 65536
+_TRIGGERS = frozenset(RevocationTrigger)
 
 
 class Purpose(Enum):
@@ -30,8 +34,12 @@ class Purpose(Enum):
     """Nothing: the session has gone on elsewhere."""
     RELEASE = "release"
     """If the peer agrees that the mobile node has left, the session is as good as de-registered."""
+    IPV4 = "ipv4"
+    """The IPv4 home address of the session is released, whatever the answer."""
     PEER = "peer"
     """All sessions with the peer end, unless it refuses."""
+    DOMAIN = "domain"
+    """All sessions with the peer of mobile nodes of one domain end, unless it refuses."""
 
 
 class Revocation(Timed):
@@ -58,29 +66,81 @@ class Revocation(Timed):
         self.tries = 0
 
 
-def describe(session: Session) -> list[o.Option]:
-    """The options that name one session: MN-Identifier, and all its addresses (RFC 5846 §5.1)."""
+def describe(session: Session, ipv4_only: bool = False) -> tuple[RevocationFlag, list[o.Option]]:
+    """The flags and options of an indication about one session, or about its IPv4 home address only (RFC 5846 §8.1).
+
+    A session without prefixes has nothing else that tells it from others of its mobile node.
+    """
     options: list[o.Option] = [o.MobileNodeIdentifier.nai(session.mn)]
-    for prefix in session.prefixes:
-        address, length = unpack(prefix)
-        options.append(o.HomeNetworkPrefix(IPv6Address(address), length))
-    if session.ipv4 is not None:
+    ipv4_only = ipv4_only or not session.prefixes
+    if ipv4_only and session.ipv4 is not None:
         number, length = unpack(session.ipv4)
-        data = (length << 10).to_bytes(2, "big") + IPv4Address(number).packed
-        options.append(o.UnknownOption(OptionType.IPV4_HOME_ADDRESS, data))  # RFC 5555 §3.1.1
-    return options
+        options.append(o.IPv4HomeAddressRequest(IPv4Address(number), length))
+    else:
+        for prefix in session.prefixes:
+            address, length = unpack(prefix)
+            options.append(o.HomeNetworkPrefix(IPv6Address(address), length))
+    care_of = None if session.tunnel is None else session.tunnel.peer
+    if isinstance(care_of, IPv6Address) and care_of != session.path.peer.address:
+        options.append(o.AlternateCareOfAddress(care_of))
+    return (_P | RevocationFlag.V if ipv4_only else _P), options
 
 
-def addresses(options: Iterable[o.Option]) -> tuple[set[PackedPrefix], set[PackedIPv4]]:
-    """The prefixes and IPv4 home addresses that an indication names; IPv4 ones with the length 0."""
+class Named(NamedTuple):
+    """What an indication is about, as its options say it."""
+
+    mn: bytes | None
+    """None: no MN-Identifier option (of the subtype that RFC 5846 §5.1 knows)."""
+    prefixes: frozenset[PackedPrefix]
+    ipv4: frozenset[PackedIPv4]
+    """With the length 0."""
+    care_of: IPAddress | None
+    any: bool
+    """There is any option, the authentication option apart."""
+
+    def fits(self, prefixes: tuple[PackedPrefix, ...], ipv4: PackedIPv4 | None) -> bool:
+        """Whether a session of the mobile node is named: by one of its addresses, or by the MN-Identifier alone."""
+        return (
+            not (self.prefixes or self.ipv4)
+            or not self.prefixes.isdisjoint(prefixes)
+            or (ipv4 is not None and pack(ipv4 >> 8, 0) in self.ipv4)
+        )
+
+
+def named(options: Sequence[o.Option]) -> Named:
+    """Take the options of an indication apart (RFC 5846 §5.1)."""
+    mn: bytes | None = None
     prefixes: set[int] = set()
     ipv4: set[int] = set()
+    care_of: IPAddress | None = None
     for option in options:
-        if isinstance(option, o.HomeNetworkPrefix) and int(option.address):
-            prefixes.add(pack(int(option.address), option.length))
-        elif isinstance(option, o.UnknownOption) and option.type == OptionType.IPV4_HOME_ADDRESS:
-            ipv4.add(pack(int.from_bytes(option.data[2:6], "big"), 0))
-    return prefixes, ipv4
+        match option:
+            case o.MobileNodeIdentifier(IdentifierSubtype.NAI, identifier) if mn is None:
+                mn = identifier
+            case o.HomeNetworkPrefix(address, length) if int(address):
+                prefixes.add(pack(int(address), length))
+            case o.IPv4HomeAddressRequest(address, _):
+                ipv4.add(pack(int(address), 0))
+            case o.AlternateCareOfAddress(address):
+                care_of = address
+            case _:
+                pass
+    anything = any(not isinstance(option, o.Authentication) for option in options)
+    return Named(mn, frozenset(prefixes), frozenset(ipv4), care_of, anything)
+
+
+def in_domain(domain: bytes | None, mn: bytes) -> bool:
+    """Whether a mobile node is of the domain that an indication names (`...@domain`); None names all."""
+    return domain is None or mn.rpartition(b"@")[2] == domain.rpartition(b"@")[2]
+
+
+def misused(message: BindingRevocationIndication) -> RevocationStatus | None:
+    """The status for an indication whose trigger nobody knows, or is not for what it asks (RFC 5846 §6.2.1)."""
+    if message.trigger not in _TRIGGERS:
+        return RevocationStatus.REVOCATION_TRIGGER_NOT_SUPPORTED
+    if bool(message.flags & RevocationFlag.G) != (message.trigger >= RevocationTrigger.PER_PEER_POLICY):
+        return RevocationStatus.REVOCATION_FUNCTION_NOT_SUPPORTED
+    return None
 
 
 def indicate(
@@ -93,17 +153,24 @@ def indicate(
     session_id: int | None,
     now: float,
     flags: RevocationFlag = _P,
-) -> None:
-    """Send a Binding Revocation Indication and wait for its acknowledgement."""
-    engine.revoked = (engine.revoked + 1) % 65536
+) -> bool:
+    """Send a Binding Revocation Indication and wait for its acknowledgement; False if it cannot be numbered."""
+    for _ in range(_SEQUENCES):
+        engine.revoked = (engine.revoked + 1) % _SEQUENCES
+        if (peer.config.address, engine.revoked) not in engine.revocations:
+            break
+    else:  # RFC 5846 §5.1: no two outstanding ones have the same number
+        engine.counters["revocation_without_number"] += 1
+        return False
     message = BindingRevocationIndication(trigger, engine.revoked, flags, tuple(options))
     revocation = Revocation(peer, path, message, purpose, session_id, engine.common.init_min_delay_bris)
     engine.revocations[peer.config.address, engine.revoked] = revocation
     _transmit(engine, revocation, now)
+    return True
 
 
 def again(engine: Engine, revocation: Revocation, now: float) -> None:
-    """No acknowledgement came: send the same once more, or give up (RFC 5846 §7.3)."""
+    """No acknowledgement came: send the same once more, or give up (RFC 5846 §6.3)."""
     if revocation.tries > engine.common.bri_max_retries:
         engine.counters["revocation_unanswered"] += 1
         engine.finish_revocation(revocation, None, now)
@@ -120,7 +187,7 @@ def acknowledged(
     destination: Endpoint,
     now: float,
 ) -> None:
-    """A Binding Revocation Acknowledgement: matched by sequence number, or ignored (RFC 5846 §7.2)."""
+    """A Binding Revocation Acknowledgement: matched by sequence number, or ignored (RFC 5846 §6.2.2)."""
     revocation = None if peer is None else engine.revocations.get((peer.config.address, message.sequence))
     if revocation is None:
         engine.received(message, source, destination, "ignored_unmatched")

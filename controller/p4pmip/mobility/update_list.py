@@ -1,7 +1,7 @@
 """The binding update list: what a MAG knows of each attached mobile node (RFC 5213 §6.1, RFC 5845 §4.1)."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, Flag, auto
 from ipaddress import IPv4Address
 from math import inf
 
@@ -25,6 +25,17 @@ class State(Enum):
     """Refused for good: nothing is sent until the mobile node attaches anew (RFC 5213 §6.9.1.2)."""
 
 
+class Denied(Flag):
+    """What an LMA has denied a mobile node, until an administrative action (RFC 5213 §6.9.1.2, RFC 5844 §3.2.3.2)."""
+
+    SERVICE = auto()
+    IPV6 = auto()
+    IPV4 = auto()
+
+
+NOTHING = Denied(0)
+
+
 @dataclass(slots=True)
 class Outstanding:
     """A PBU that has not been acknowledged."""
@@ -41,6 +52,12 @@ class Outstanding:
     tries: int = 1
     corrected: bool = False
     """It was sent again once because of what a refusal said (RFC 5845 §4.2: no endless exchange)."""
+    released: PackedIPv4 | None = None
+    """Only this IPv4 home address is de-registered (RFC 5844 §3.2.3.3)."""
+    replay: int | None = None
+    """The replay protection option that it carried last (RFC 4285 §6)."""
+    silenced: bool = False
+    """Its answer was about something else: it is not sent any more (RFC 5213 §6.9.1.2)."""
 
 
 class ListEntry(Timed):
@@ -64,6 +81,8 @@ class ListEntry(Timed):
         "peer",
         "prefixes",
         "profile",
+        "refresh_at",
+        "released",
         "renew",
         "sent",
         "sequence",
@@ -95,6 +114,8 @@ class ListEntry(Timed):
         self.key: int | None = None
         """The downlink key, from the first PBU that needs one until the entry goes."""
         self.granularity = Granularity.SESSION
+        self.released = False
+        """The mobile node has given its IPv4 home address back: it is not asked for."""
         self.never_option = False
         """Status 2: no GRE Key option for this session any more (RFC 5845 §4.2)."""
         self.always_option = False
@@ -107,6 +128,8 @@ class ListEntry(Timed):
         self.outstanding: Outstanding | None = None
         self.expires = inf
         """When the binding ends if it is not refreshed."""
+        self.refresh_at = inf
+        """When that is to be done."""
         self.session: Session | None = None
         """What the switch and the journal hold."""
         self.wanted: Session | None = None

@@ -115,6 +115,12 @@ def next_hops(context: Context) -> Iterator[tuple[int, IPAddress]]:
             yield route.link_id, route.via
 
 
+def link_mtu(binding: Binding, context: Context) -> int:
+    """What a mobile node may send: the smaller of the access link's MTU and what the tunnel carries (§6.9.5)."""
+    tunnel = context.settings(binding.tunnel.peer).mtu - tunnel_overhead(binding)
+    return tunnel if binding.access is None else min(tunnel, context.link(binding.access.link).mtu)
+
+
 def tunnel_overhead(binding: Binding) -> int:
     """Octets that the tunnel puts in front of a packet."""
     gre = {Gre.PLAIN: 0, Gre.MODE: _GRE_HEADER, Gre.KEYED: _GRE_HEADER + _GRE_KEY}[binding.gre]

@@ -1,17 +1,20 @@
 """From the configuration file to the configurations of the engines: nothing is decided here."""
 
 import stat
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Granularity, Gre, IPAddress
-from p4pmip.mobility.config import GrePolicy, LmaConfig, MagConfig, Peer, Realm
+from p4pmip.mobility.config import FIXED_LINK_LOCAL, GrePolicy, LmaConfig, MagConfig, Peer, Realm
 from p4pmip.mobility.dialects import Dialect
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.node import config as file
 from p4pmip.node.identity import directory
 from p4pmip.wire.authenticator import Algorithm, SecurityAssociation
+from p4pmip.wire.numbers import DEFAULT_CODEPOINTS
 
 SESSION_LAST = (1 << 31) - 1
 SESSION_FIRST_BESIDE_LMA = 1 << 30
@@ -49,13 +52,16 @@ def lma_config(config: file.Config, name: str, restart_counter: int = 0) -> LmaC
         key_quarantine=node.lma.key_quarantine,
         session_last=SESSION_LAST if node.mag is None else SESSION_FIRST_BESIDE_LMA - 1,
         restart_counter=restart_counter,
-        heartbeat_interval=node.lma.heartbeat_interval or None,
+        **_common(node.lma),
         gre_supported=node.lma.gre_supported,
         revoke_on_handoff=node.lma.revoke_on_handoff,
         lifetime=node.lma.lifetime,
         min_delay_before_bce_delete=node.lma.min_delay_before_bce_delete,
         max_delay_before_new_bce_assign=node.lma.max_delay_before_new_bce_assign,
         timestamp_validity_window=node.lma.timestamp_validity_window,
+        mobile_node_generated_timestamp_in_use=node.lma.mobile_node_generated_timestamp_in_use,
+        accept_forced_ipv4_udp_encapsulation_request=node.lma.accept_forced_ipv4_udp_encapsulation_request,
+        domain_wide_lma_upa_support=node.lma.domain_wide_lma_upa_support,
     )
 
 
@@ -82,10 +88,27 @@ def mag_config(config: file.Config, name: str, restart_counter: int = 0) -> MagC
         session_first=1 if node.lma is None else SESSION_FIRST_BESIDE_LMA,
         session_last=SESSION_LAST,
         restart_counter=restart_counter,
-        heartbeat_interval=node.mag.heartbeat_interval or None,
+        **_common(node.mag),
+        refresh_fraction=node.mag.refresh_fraction,
+        initial_bindack_timeout=node.mag.initial_bindack_timeout,
+        max_bindack_timeout=node.mag.max_bindack_timeout,
+        fixed_link_local=FIXED_LINK_LOCAL if node.mag.fixed_link_local else None,
+        force_ipv4_udp_encapsulation_support=node.mag.force_ipv4_udp_encapsulation_support,
+        identity=(node.mag.identity or name).encode(),
         lma=anchor.address if anchor else anchors[node.mag.lma].signalling.address,
         lifetime=node.mag.lifetime,
     )
+
+
+def _common(settings: file.Engine) -> dict[str, Any]:
+    return {
+        "heartbeat_interval": settings.heartbeat_interval or None,
+        "missing_heartbeats_allowed": settings.missing_heartbeats_allowed,
+        "timestamp_based_approach_in_use": settings.timestamp_based_approach_in_use,
+        "bri_max_retries": settings.bri_max_retries,
+        "init_min_delay_bris": settings.init_min_delay_bris,
+        "max_brack_timeout": settings.max_brack_timeout,
+    }
 
 
 def _realms(config: file.Config) -> dict[str, Realm]:
@@ -135,6 +158,15 @@ def _peer(name: str, peer: file.Peer, other: file.NodeSettings | None, request_u
         None if peer.gre is None else _policy(peer.gre),
         udp=peer.udp_tlv,
         security=_security(name, peer),
+        realms=None if peer.realms is None else frozenset(peer.realms),
+        replay_protection=peer.replay_protection,
+        replay_window=peer.replay_window,
+        heartbeat=peer.heartbeat,
+        revocation=peer.revocation,
+        global_revocation=peer.global_revocation,
+        codepoints=replace(
+            DEFAULT_CODEPOINTS, not_required=peer.gre_not_supported_status, required=peer.gre_required_status
+        ),
         request_user_plane=request_user_plane
         and tunnel is None
         and (other is None or other.tunnel.address != other.signalling.address),

@@ -29,7 +29,7 @@ SIGNALLING = "SIGNALLING"
 _LOGGER = logging.getLogger(__name__)
 _VLAN = EtherType.VLAN.to_bytes(2, "big")
 
-AccessHandler = Callable[[access.MobileNodeSeen | access.Detached | access.AddressReleased], None]
+AccessHandler = Callable[[access.Attachment], None]
 NeighbourHandler = Callable[[access.NeighbourChanged], None]
 
 
@@ -121,7 +121,7 @@ class Links:
                     self.send(frame, submit_to_ingress=1, session_id=session_id, direction=direction.value)
                 case access.NeighbourChanged():
                     self._on_neighbour(effect)
-                case access.MobileNodeSeen() | access.Detached() | access.AddressReleased():
+                case _:
                     self._on_access(effect)
         self._arm()
 

@@ -16,6 +16,7 @@ from p4pmip.access import effects as access
 from p4pmip.access.served import ROUTER_LINK_LOCAL, AccessSettings, Service
 from p4pmip.errors import P4pmipError
 from p4pmip.mobility import effects as mobility
+from p4pmip.mobility import heartbeat
 from p4pmip.mobility.binding import AccessLink, Binding
 from p4pmip.mobility.config import LmaConfig, MagConfig
 from p4pmip.mobility.endpoint import Endpoint
@@ -116,6 +117,8 @@ class Node:
             now, utc = self._clock()
             for engine in self.engines:
                 engine.restore(self._rows, now, utc)
+                if not self._rows and engine.common.restart_counter:
+                    heartbeat.announce(engine)  # a new journal in the place of one that was lost (RFC 5847 §3.2)
                 for binding in engine.bindings():
                     self.switch.expect(binding)
             self._rows = []
@@ -277,7 +280,7 @@ class Node:
     def _switch_changed(self, state: State, reason: str) -> None:
         self._observe(self.name, SwitchChanged(state.value, reason))
 
-    def _access(self, effect: access.MobileNodeSeen | access.Detached | access.AddressReleased) -> None:
+    def _access(self, effect: access.Attachment) -> None:
         self._observe(self.name, effect)
         match effect:
             case access.MobileNodeSeen(link, mac, _):
@@ -290,8 +293,15 @@ class Node:
                 service = self.links.access.serving(link, mac)
                 if service is not None:
                     self.detach(service.binding.mn, mac)
-            case access.AddressReleased():
-                self.counters["address_released"] += 1
+            case access.AddressReleased(link, mac) | access.AddressWanted(link, mac):
+                service = self.links.access.serving(link, mac)
+                if service is None or self.mag is None:
+                    return
+                released = isinstance(effect, access.AddressReleased)
+                self.counters["address_released" if released else "address_wanted"] += 1
+                change = self.mag.release_ipv4 if released else self.mag.request_ipv4
+                change(service.binding.session_id, *self._clock())
+                self._act()
 
     def _neighbour(self, effect: access.NeighbourChanged) -> None:
         self._spawn(self.switch.neighbour(effect.link, effect.address, effect.mac))

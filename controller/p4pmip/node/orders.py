@@ -54,6 +54,8 @@ def _attach(node: Node, mn: str, link: str | None, indicator: HandoffIndicator) 
     port = _access(node, link)
     if mac is None:
         raise P4pmipError("MN", mn, "has no link-layer address in the configuration: name it by that")
+    if node.mag is not None:
+        node.mag.forget_refusals(nai)  # a person asks: the administrative action of RFC 5213 §6.9.1.2
     session_id = node.attach(nai, link_id(port), mac, indicator)
     if session_id is None:
         raise P4pmipError("MN", mn, f"cannot be served by {node.name}; its log says why")

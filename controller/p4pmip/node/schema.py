@@ -103,11 +103,25 @@ class Peer(Section):
     spi: int | None = Field(None, ge=256, le=KEY_MAXIMUM, description="RFC 4285 security parameter index")
     secret_file: FilePath | None = Field(None, description="file (mode 0600) with the secret of that index")
     algorithm: Literal["hmac-sha1-96", "hmac-sha256-128"] = "hmac-sha1-96"
+    replay_protection: bool = Field(False, description="RFC 4285 §6: every PBU carries its option; needs spi")
+    replay_window: float = Field(7.0, gt=3, description="seconds by which that may be off")
+    realms: tuple[str, ...] | None = Field(
+        None, description="at an LMA: realms of which this MAG may register mobile nodes; default: all (RFC 5213 §4)"
+    )
+    heartbeat: bool = Field(True, description="false: it does not know heartbeats (RFC 5847)")
+    revocation: bool = Field(True, description="false: it does not know binding revocation (RFC 5846)")
+    global_revocation: bool = Field(
+        False, description="at an LMA: this MAG may revoke all its bindings at once (RFC 5846 §13)"
+    )
+    gre_not_supported_status: int = Field(181, ge=128, le=255, description="draft-00: the number of TBA1")
+    gre_required_status: int = Field(163, ge=128, le=255, description="draft-00: the number of TBA2")
 
     @model_validator(mode="after")
     def _secret_and_spi(self) -> "Peer":
         if (self.spi is None) != (self.secret_file is None):
             raise ValueError("spi and secret_file belong together")
+        if self.replay_protection and self.spi is None:
+            raise ValueError("replay_protection is of signed messages: it needs spi and secret_file")
         return self
 
 
@@ -174,7 +188,28 @@ class Keys(Section):
         return self
 
 
-class Lma(Keys):
+class Engine(Keys):
+    """What both roles have of the RFCs' variables."""
+
+    heartbeat_interval: float = Field(
+        60.0, description="seconds between heartbeats to a peer, 30 to 3600 (RFC 5847 §5); 0: none are sent"
+    )
+    missing_heartbeats_allowed: int = Field(3, ge=0, description="unanswered ones until a peer counts as unreachable")
+    timestamp_based_approach_in_use: bool = Field(
+        True, description="false: PBUs are ordered by sequence numbers; the same in the whole domain (RFC 5213 §9.3)"
+    )
+    bri_max_retries: int = Field(1, ge=0, description="BRIMaxRetriesNumber (RFC 5846 §11)")
+    init_min_delay_bris: float = Field(1.0, ge=0.5, description="InitMINDelayBRIs, seconds")
+    max_brack_timeout: float = Field(2.0, gt=0, description="MAX_BRACK_TIMEOUT, seconds")
+
+    @model_validator(mode="after")
+    def _interval(self) -> "Engine":
+        if self.heartbeat_interval and not 30 <= self.heartbeat_interval <= 3600:
+            raise ValueError(f"heartbeat_interval {self.heartbeat_interval} is not 0 or 30 to 3600 seconds")
+        return self
+
+
+class Lma(Engine):
     """A local mobility anchor's own variables, by the names of the RFCs (RFC 5213 §9.1 and others)."""
 
     realms: tuple[str, ...] = Field((), description="realms anchored here; default: all")
@@ -183,20 +218,29 @@ class Lma(Keys):
     timestamp_validity_window: float = Field(0.3, gt=0, description="seconds")
     lifetime: int = Field(3600, ge=4, le=262140, description="longest lifetime granted, seconds")
     gre_supported: bool = Field(True, description="false: an LMA without GRE")
-    revoke_on_handoff: bool = Field(True, description="tell the MAG that a node has left (RFC 5846 §3.1)")
-    heartbeat_interval: float = Field(
-        60.0, ge=0, description="seconds between heartbeats to a peer (RFC 5847); 0: none are sent"
+    revoke_on_handoff: bool = Field(True, description="tell the MAG that a node has left (RFC 5846 §8.1)")
+    mobile_node_generated_timestamp_in_use: bool = Field(
+        False, description="timestamps are the mobile nodes' own: no window (RFC 5213 §9.3)"
+    )
+    accept_forced_ipv4_udp_encapsulation_request: bool = Field(False, description="RFC 5844 §5.1")
+    domain_wide_lma_upa_support: bool = Field(
+        False, description="tell the tunnel end point to MAGs that do not ask for it (RFC 7389 §5)"
     )
 
 
-class Mag(Keys):
+class Mag(Engine):
     """A mobile access gateway's own variables."""
 
     lma: str = Field(description="the peer (or node) that anchors its mobile nodes")
     lifetime: int = Field(3600, ge=4, le=262140, description="lifetime asked for, seconds")
-    heartbeat_interval: float = Field(
-        60.0, ge=0, description="seconds between heartbeats to a peer (RFC 5847); 0: none are sent"
+    refresh_fraction: float = Field(0.7, gt=0.1, lt=1, description="part of a lifetime after which it is extended")
+    initial_bindack_timeout: float = Field(1.0, gt=0, description="seconds until a PBU is sent again (RFC 6275 §12)")
+    max_bindack_timeout: float = Field(32.0, gt=0, description="longest time between two, seconds")
+    fixed_link_local: bool = Field(
+        True, description="RFC 6543's router address on every access link; false: the LMA keeps one per mobile node"
     )
+    force_ipv4_udp_encapsulation_support: bool = Field(False, description="RFC 5844 §5.2")
+    identity: str = Field("", max_length=253, description="MAG-Identity, for revocations of everything (RFC 5846 §9.2)")
     idle_timeout: float = Field(60.0, gt=0, description="seconds without traffic before a node is probed")
 
 

@@ -18,7 +18,7 @@ from p4pmip.mobility.binding import Binding, IPAddress, Phase, Role
 from p4pmip.mobility.record import Change, Record
 from p4pmip.mobility.session import Session as MobilitySession
 from p4pmip.node.config import Config
-from p4pmip.node.context import context_of, journalled_ids, new_ids, next_hops, tunnel_overhead
+from p4pmip.node.context import context_of, journalled_ids, link_mtu, new_ids, next_hops
 from p4pmip.node.neighbours import journalled_neighbours, neighbour_change
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reconcile import Plan
@@ -271,10 +271,7 @@ class SwitchControl:
 
     def link_mtu(self, binding: Binding) -> int:
         """What a mobile node may send: the smaller of the access link's MTU and what the tunnel carries."""
-        tunnel = self._context.settings(binding.tunnel.peer).mtu - tunnel_overhead(binding)
-        if binding.access is None:
-            return tunnel
-        return min(tunnel, self._context.link(binding.access.link).mtu)
+        return link_mtu(binding, self._context)
 
     def _journal_ids(self) -> None:
         for record in new_ids(self._context.ids):
