@@ -91,9 +91,9 @@ class Service:
 
     async def _read(self, request: bytes, context: Context) -> AsyncIterator[bytes]:
         reply = await self._link.call(f"/{SERVICE}/Read", request)
-        await self._refuse(reply, context)
         for response in reply.responses:
             yield response
+        await self._refuse(reply, context)
 
     @staticmethod
     async def _refuse(reply: Reply, context: Context) -> None:

@@ -62,7 +62,7 @@ class Entry:
 
     __slots__ = (
         "action", "arguments", "choice", "const", "controller", "idle_timeout", "last_hit", "match", "metadata",
-        "meter", "notified", "octets", "packets", "patterns", "priority", "sequence", "source",
+        "meter", "octets", "packets", "patterns", "priority", "sequence", "source", "told",
     )  # fmt: skip
 
     def __init__(self, match: Match, priority: int, action: int, arguments: tuple[int, ...]) -> None:
@@ -79,7 +79,8 @@ class Entry:
         self.meter: Meter | None = None
         self.last_hit = 0.0
         self.idle_timeout = 0
-        self.notified = False
+        self.told = 0.0
+        """When its idling was last told about."""
         self.metadata = b""
         self.controller = 0
         self.const = False

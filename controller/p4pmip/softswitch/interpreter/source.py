@@ -156,7 +156,7 @@ class ProgramSource:
         name = self.tables[table.name]
         lines = [f"e = {name}.find({self._key(table)})"]
         hit = self._meter(table) if table.direct_meter else []
-        hit += ["e.last_hit = p.now; e.notified = False"] if table.idle_timeout else []
+        hit += ["e.last_hit = p.now"] if table.idle_timeout else []
         lines += ["if e is None:", f"    e = {name}.default"]
         if self.trace or table.by_hit:
             lines += ["    hit = False", "else:", *indented([*hit, "hit = True"])]

@@ -274,7 +274,6 @@ class NativeTable:
         held.packets, held.octets = packets, octets
         if last_hit and last_hit / 1e6 > entry.last_hit:
             entry.last_hit = last_hit / 1e6
-            entry.notified = False
 
     def _rebuild(self) -> None:
         """The view again: which groups there are, in the order of search."""

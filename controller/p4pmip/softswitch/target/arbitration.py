@@ -116,9 +116,7 @@ class Arbitration:
         """Refuse a writer that is not the primary of its role."""
         if device_id != self.device_id:
             raise not_found("device_id", device_id, "unknown device id", [self.device_id])
-        known = self.roles.get(role)
-        if known is None:
-            raise not_found("role", role, "unknown role", [repr(one) for one in self.roles])
+        known = self.known(role)
         election = _election(given)
         primary = None if known.primary is None else known.controllers[known.primary]
         if election is None or known.primary is None or election != primary:
@@ -129,6 +127,13 @@ class Arbitration:
                 "is not the primary's",
                 [] if primary is None else [primary],
             )
+
+    def known(self, role: str) -> Role:
+        """The role of this name; NOT_FOUND if no controller ever had it."""
+        found = self.roles.get(role)
+        if found is None:
+            raise not_found("role", role, "unknown role", [repr(one) for one in self.roles])
+        return found
 
     def primaries(self) -> list[Stream]:
         """The primary of every role that has one."""

@@ -6,11 +6,11 @@ from p4pmip.softswitch.pipeline import Pipeline
 from p4pmip.softswitch.state import Meter
 from p4pmip.softswitch.target.bytestring import decode, encode
 from p4pmip.softswitch.target.entries import TableEntries
-from p4pmip.softswitch.target.meters import encode_meter, meter_config
+from p4pmip.softswitch.target.meters import encode_meter, meter_config, no_meter_counters
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid
 from p4pmip.softswitch.target.schema import CellSchema, Schema
 from p4pmip.softswitch.target.stubs import p4runtime
-from p4pmip.softswitch.target.update import MODIFY, Undo, kind_name
+from p4pmip.softswitch.target.update import MODIFY, Undo, in_turn, kind_name
 
 
 def _only_modify(kind: int, what: str) -> None:
@@ -43,6 +43,8 @@ class Cells:
         cells = self.schema.cell(self.schema.counters, given.counter_id, "counter_id")
         array = self.pipeline.counters[cells.name]
         indexes = [_index(cells, given.index)] if given.HasField("index") else range(cells.size)
+        if not given.HasField("data"):
+            return in_turn()
         for index in indexes:
             array.collect(index)
         before = [(index, array.packets[index], array.octets[index]) for index in indexes]
@@ -59,6 +61,8 @@ class Cells:
         """Configure one cell of a meter; without a configuration it is green for ever."""
         _only_modify(kind, "meter")
         cells = self.schema.cell(self.schema.meters, given.meter_id, "meter_id")
+        if given.HasField("counter_data"):
+            raise no_meter_counters(cells.name)
         array = self.pipeline.meters[cells.name]
         indexes = [_index(cells, given.index)] if given.HasField("index") else list(range(cells.size))
         config = meter_config(cells.name, given.config) if given.HasField("config") else None
@@ -78,6 +82,8 @@ class Cells:
         schema, entry = self.entries.entry(given.table_entry)
         if schema.counter is None:
             raise invalid("direct_counter_entry: table", schema.name, "has no direct counter", self._counted())
+        if not given.HasField("data"):
+            return in_turn()
         before = entry.packets, entry.octets
         entry.packets, entry.octets = given.data.packet_count, given.data.byte_count
 
@@ -92,6 +98,8 @@ class Cells:
         schema, entry = self.entries.entry(given.table_entry)
         if schema.meter is None:
             raise invalid("direct_meter_entry: table", schema.name, "has no direct meter", self._metered())
+        if given.HasField("counter_data"):
+            raise no_meter_counters(schema.name)
         before, table = entry.meter, self.pipeline.tables[schema.name]
         entry.meter = Meter(meter_config(schema.name, given.config), now) if given.HasField("config") else None
         table.changed(entry)
@@ -137,6 +145,8 @@ class Cells:
 
     def read_meter(self, given: "p4runtime.MeterEntry") -> Iterator["p4runtime.Entity"]:
         """Cells of one meter, or of all."""
+        if given.HasField("counter_data"):
+            raise no_meter_counters("meter_entry")
         for cells in self._chosen(self.schema.meters, given.meter_id, "meter_id"):
             array = self.pipeline.meters[cells.name]
             for index in [_index(cells, given.index)] if given.HasField("index") else range(cells.size):
@@ -172,6 +182,8 @@ class Cells:
 
     def read_direct_meter(self, given: "p4runtime.DirectMeterEntry") -> Iterator["p4runtime.Entity"]:
         """Meters of the entries that are asked for."""
+        if given.HasField("counter_data"):
+            raise no_meter_counters("direct_meter_entry")
         for schema, entry, key in self.entries.selected(given.table_entry):
             if schema.meter is None:
                 if given.table_entry.table_id:

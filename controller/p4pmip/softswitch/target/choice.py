@@ -33,11 +33,26 @@ class Choices:
             choices = ["action"] if schema.profile is None else ["action_profile_member_id"]
             choices += ["action_profile_group_id", "action_profile_action_set"] if schema.selector else []
             raise invalid(f"{schema.name}: action", kind, "does not fit the table", choices)
+        self._refuse_mixed(schema, entry, kind == "action_profile_action_set")
         entry.choice, entry.source = self._choice(schema, str(kind), given), None
         if kind == "action_profile_action_set":
             copy = p4runtime.TableAction()
             copy.CopyFrom(given)
             entry.source = copy
+
+    def _refuse_mixed(self, schema: TableSchema, entry: Entry, one_shot: bool) -> None:
+        """The entries of a selector are all one-shot sets, or none is (§9.2.3)."""
+        for other in self.schema.tables.values():
+            if other.profile != schema.profile:
+                continue
+            for held in self.pipeline.tables[other.name].by_key.values():
+                if other is schema and (held.match, held.priority) == (entry.match, entry.priority):
+                    continue
+                if (held.source is not None) != one_shot:
+                    problem = "one-shot sets and members or groups do not mix in one selector"
+                    choices = ["members and groups" if one_shot else "action_profile_action_set"]
+                    raise invalid(f"{schema.name}: action", "one-shot" if one_shot else "member", problem, choices)
+                return
 
     def _choice(self, schema: TableSchema, kind: str, given: "p4runtime.TableAction") -> Member | Group:
         profile = self.pipeline.profiles[self.schema.profile(schema.profile or 0).name]
@@ -61,6 +76,8 @@ class Choices:
         for one in given.action_profile_actions:
             if one.weight < 1:
                 raise invalid(f"{schema.name}: weight", one.weight, "must be positive", ["1 and above"])
+            if one.WhichOneof("watch_kind") is not None and (one.watch or one.watch_port):
+                raise Refusal(Code.UNIMPLEMENTED, f"{schema.name}: watch_port", "set", "is not supported", ["unset"])
             ref, arguments = decode_action(schema.name, schema.actions, one.action)
             members.append((Member(0, ref.action, arguments), one.weight))
         group = Group(0)

@@ -145,7 +145,8 @@ class Device:
         self.held: Callable[[], AbstractContextManager[None]] = nullcontext
         self.optimized: Callable[[], None] = lambda: None
         self.running: Running | None = None
-        self._saved: Loaded | None = None
+        self._saved: Running | None = None
+        """What COMMIT will run; until then it is what is written and read, while packets run in the other (§14)."""
         self._now = 0.0
 
     # -- pipeline configuration (§11) --
@@ -159,8 +160,7 @@ class Device:
                 raise invalid("config", "set", "COMMIT takes the saved one", ["unset"])
             if self._saved is None:
                 raise not_found("config", None, "nothing was saved", ["VERIFY_AND_SAVE first"])
-            self._commit(self._saved)
-            self._saved = None
+            self.running, self._saved = self._saved, None
             return
         if action not in (
             Actions.VERIFY,
@@ -174,18 +174,16 @@ class Device:
             raise invalid("config", None, "must be given")
         loaded = load(request.config, self.drop_port)
         if action == Actions.VERIFY_AND_SAVE:
-            self._saved = loaded
+            self._saved = self._prepared(loaded)
         elif action == Actions.VERIFY_AND_COMMIT:
-            self._commit(loaded)
+            self.running, self._saved = self._prepared(loaded), None
         elif action == Actions.RECONCILE_AND_COMMIT:
             self._reconcile(loaded, now)
+            self._saved = None
 
     def load(self, config: "p4runtime.ForwardingPipelineConfig") -> None:
         """Start with this configuration, as a switch that is given its program on the command line."""
-        self._commit(load(config, self.drop_port))
-
-    def _commit(self, loaded: Loaded) -> None:
-        self.running = self._prepared(loaded)
+        self.running = self._prepared(load(config, self.drop_port))
 
     def _prepared(self, loaded: Loaded) -> Running:
         """A configuration that can run, with nothing written into it."""
@@ -281,19 +279,31 @@ class Device:
             results = [taken_back if one is None else one for one in results]
         return results
 
-    def read(self, request: "p4runtime.ReadRequest", now: float) -> Iterator["p4runtime.Entity"]:
-        """Everything that the request asks for.
+    def read(
+        self, request: "p4runtime.ReadRequest", now: float
+    ) -> tuple[list["p4runtime.Entity"], list[Refusal | None]]:
+        """Everything that the request asks for, and what was refused, by entity of the request.
 
         Raises:
-            Refusal: it asks for something that is not there.
+            Refusal: the whole request is refused.
         """
         self._mine(request.device_id)
+        self.arbitration.known(request.role)
         running = self._ready()
+        found: list[p4runtime.Entity] = []
+        results: list[Refusal | None] = []
         for entity in request.entities:
-            yield from running.read(entity, now)
+            try:
+                found += running.read(entity, now)
+                results.append(None)
+            except Refusal as refusal:
+                results.append(refusal)
+        return found, results
 
-    def capabilities(self) -> "p4runtime.CapabilitiesResponse":
+    def capabilities(self, request: "p4runtime.CapabilitiesRequest") -> "p4runtime.CapabilitiesResponse":
         """What this server speaks."""
+        if request.device_id:
+            self._mine(request.device_id)
         return p4runtime.CapabilitiesResponse(p4runtime_api_version=API_VERSION)
 
     def _mine(self, device_id: int) -> None:
@@ -301,12 +311,13 @@ class Device:
             raise not_found("device_id", device_id, "unknown device id", [self.device_id])
 
     def _ready(self) -> Running:
-        if self.running is None:
+        chosen = self._saved or self.running
+        if chosen is None:
             problem = "no pipeline was pushed yet"
             raise Refusal(
                 Code.FAILED_PRECONDITION, "forwarding pipeline", None, problem, ["SetForwardingPipelineConfig"]
             )
-        return self.running
+        return chosen
 
     # -- streams (§16) --
 
@@ -322,11 +333,12 @@ class Device:
             case "packet":
                 self._packet_out(stream, request.packet, now)
             case "digest_ack":
-                if self.running is not None and self.arbitration.is_primary(stream):
-                    self.running.digests.acknowledge(request.digest_ack)
+                self._acknowledge(stream, request.digest_ack)
             case which:
-                error = invalid("stream message", which, "is not supported", ["arbitration", "packet", "digest_ack"])
-                self._stream_error(stream, error, p4runtime.StreamError())
+                refusal = invalid("stream message", which, "is not supported", ["arbitration", "packet", "digest_ack"])
+                error = p4runtime.StreamError()
+                error.other.other.CopyFrom(request.other)
+                self._stream_error(stream, refusal, error)
 
     def stream_closed(self, stream: Stream) -> None:
         """A controller has gone."""
@@ -336,12 +348,23 @@ class Device:
         for one in notifications:
             self.send(one.stream, one.message)
 
+    def _acknowledge(self, stream: Stream, given: "p4runtime.DigestListAck") -> None:
+        try:
+            if not self.arbitration.is_primary(stream):
+                raise Refusal(Code.PERMISSION_DENIED, "digest_ack", "this stream", "is not the primary's")
+            if self.running is not None:
+                self.running.digests.acknowledge(given)
+        except Refusal as refusal:
+            error = p4runtime.StreamError()
+            error.digest_list_ack.digest_list_ack.CopyFrom(given)
+            self._stream_error(stream, refusal, error)
+
     def _packet_out(self, stream: Stream, given: "p4runtime.PacketOut", now: float) -> None:
         error = p4runtime.StreamError()
         try:
             if not self.arbitration.is_primary(stream):
                 raise Refusal(Code.PERMISSION_DENIED, "packet_out", "this stream", "is not the primary's")
-            running = self._ready()
+            running = self.running or self._ready()
             if not self.cpu_port:
                 raise Refusal(
                     Code.FAILED_PRECONDITION, "packet_out", None, "the switch has no CPU port", ["--cpu-port"]

@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from p4pmip.softswitch.target.bytestring import encode
-from p4pmip.softswitch.target.refusal import Code, Refusal, not_found
-from p4pmip.softswitch.target.schema import Schema, unknown
+from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
+from p4pmip.softswitch.target.schema import Schema
 from p4pmip.softswitch.target.stubs import p4data, p4runtime
 from p4pmip.softswitch.target.update import DELETE, INSERT, Undo
+
+DIGESTS_LIMIT = 4096
+"""Messages in one list where the controller does not say."""
 
 Values = tuple[int, ...]
 
@@ -39,8 +42,7 @@ class Digests:
     def write(self, kind: int, given: "p4runtime.DigestEntry") -> Undo:
         """Subscribe, change or cancel."""
         if given.digest_id not in self.schema.digests:
-            known = {number: _Named(name) for number, name in self.schema.digests.items()}
-            raise unknown("digest_id", given.digest_id, "digest", known)
+            raise not_found("digest_id", given.digest_id, "unknown digest id", self._choices())
         name = self.schema.digests[given.digest_id]
         before = self._wanted.get(given.digest_id)
         if kind == INSERT and before is not None:
@@ -70,6 +72,9 @@ class Digests:
                 entity.digest_entry.CopyFrom(one.entry)
                 yield entity
 
+    def _choices(self) -> list[str]:
+        return [f"{number} {name}" for number, name in self.schema.digests.items()]
+
     # -- data --
 
     def learn(self, list_id: int, values: Values, now: float) -> None:
@@ -80,7 +85,13 @@ class Digests:
             wanted.waiting[values] = now
 
     def acknowledge(self, given: "p4runtime.DigestListAck") -> None:
-        """The controller has a list: its data may be sent again."""
+        """The controller has a list: its data may be sent again.
+
+        Raises:
+            Refusal: there is no such digest.
+        """
+        if given.digest_id not in self.schema.digests:
+            raise invalid("digest_id", given.digest_id, "unknown digest id", self._choices())
         wanted = self._wanted.get(given.digest_id)
         if wanted is not None:
             wanted.sent.pop(given.list_id, None)
@@ -92,7 +103,8 @@ class Digests:
             for list_id, (when, _) in list(wanted.sent.items()):
                 if (now - when) * 1e9 >= config.ack_timeout_ns:
                     del wanted.sent[list_id]
-            most = config.max_list_size or 1
+            # 0 is no limit: all wait for the timeout.
+            most = config.max_list_size or DIGESTS_LIMIT
             while wanted.waiting:
                 oldest = next(iter(wanted.waiting.values()))
                 if len(wanted.waiting) < most and (now - oldest) * 1e9 < config.max_timeout_ns:
@@ -130,11 +142,6 @@ def _encode(kind: str | None, values: Values, into: "p4data.P4Data") -> None:
     members = into.tuple.members if kind == "tuple" else into.struct.members
     for value in values:
         members.add().bitstring = encode(value)
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    name: str
 
 
 Learn = Callable[[int, Values], None]

@@ -68,8 +68,21 @@ class Endpoint:
 
     def _write(self, data: bytes) -> Reply:
         results = self.device.write(p4runtime.WriteRequest.FromString(data), self._now())
-        if not any(results):
-            return Reply((b"",))
+        return self._answered((b"",), results, "updates")
+
+    def _read(self, data: bytes) -> Reply:
+        request = p4runtime.ReadRequest.FromString(data)
+        entities, results = self.device.read(request, self._now())
+        chunks = [entities[at : at + READ_CHUNK] for at in range(0, len(entities), READ_CHUNK)] or [[]]
+        responses = tuple(p4runtime.ReadResponse(entities=one).SerializeToString() for one in chunks)
+        return self._answered(responses, results, "entities")
+
+    @staticmethod
+    def _answered(responses: tuple[bytes, ...], results: list[Refusal | None], what: str) -> Reply:
+        """UNKNOWN if something was refused, with an error for each part of the request (§12.3, §13.4)."""
+        failed = [one for one in results if one is not None]
+        if not failed:
+            return Reply(responses)
         status = rpc_status.Status(code=Code.UNKNOWN)
         error = p4runtime.Error()
         for refusal in results:
@@ -77,24 +90,8 @@ class Endpoint:
             if refusal is not None:
                 error.canonical_code, error.message, error.space = refusal.code, str(refusal), "p4pmip"
             status.details.add().Pack(error)
-        first = next(one for one in results if one is not None)
-        failed = sum(one is not None for one in results)
-        message = f"{failed} of {len(results)} updates refused, the first one: {first}"
-        status.message = message
-        return Reply((), Code.UNKNOWN, message, status.SerializeToString())
-
-    def _read(self, data: bytes) -> Reply:
-        request = p4runtime.ReadRequest.FromString(data)
-        responses: list[bytes] = []
-        response = p4runtime.ReadResponse()
-        for entity in self.device.read(request, self._now()):
-            response.entities.append(entity)
-            if len(response.entities) >= READ_CHUNK:
-                responses.append(response.SerializeToString())
-                response.Clear()
-        if response.entities or not responses:
-            responses.append(response.SerializeToString())
-        return Reply(tuple(responses))
+        status.message = f"{len(failed)} of {len(results)} {what} refused, the first one: {failed[0]}"
+        return Reply(responses, Code.UNKNOWN, status.message, status.SerializeToString())
 
     def _set_config(self, data: bytes) -> Reply:
         self.device.set_config(p4runtime.SetForwardingPipelineConfigRequest.FromString(data), self._now())
@@ -105,8 +102,8 @@ class Endpoint:
         return Reply((self.device.get_config(request).SerializeToString(),))
 
     def _capabilities(self, data: bytes) -> Reply:
-        del data
-        return Reply((self.device.capabilities().SerializeToString(),))
+        request = p4runtime.CapabilitiesRequest.FromString(data)
+        return Reply((self.device.capabilities(request).SerializeToString(),))
 
     def _trace(self, data: bytes) -> Reply:
         """Not P4Runtime: run one packet and tell what happened (JSON both ways)."""

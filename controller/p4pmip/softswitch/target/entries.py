@@ -8,7 +8,7 @@ from p4pmip.softswitch.state import Meter
 from p4pmip.softswitch.tables import Entry, MatchTable
 from p4pmip.softswitch.target.choice import Choices, use
 from p4pmip.softswitch.target.match import decode_match, decode_priority, describe, encode_match
-from p4pmip.softswitch.target.meters import encode_meter, meter_config
+from p4pmip.softswitch.target.meters import encode_meter, meter_config, no_meter_counters
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid, not_found
 from p4pmip.softswitch.target.schema import Schema, TableSchema
 from p4pmip.softswitch.target.stubs import p4runtime
@@ -39,10 +39,10 @@ class TableEntries:
         if found is None:
             self.schema.table(given.table_id)
         schema, table = self._tables[given.table_id]
+        if given.is_const:
+            raise invalid(f"{schema.name}: is_const", True, "can only be read", [False])
         if given.is_default_action:
             return self._default(kind, schema, table, given, now)
-        if given.HasField("time_since_last_hit"):
-            raise invalid(f"{schema.name}: time_since_last_hit", "set", "can only be read")
         match, priority = decode_match(schema, given.match), decode_priority(schema, given.priority)
         entry = table.by_key.get((match, priority))
         if kind == INSERT:
@@ -75,8 +75,11 @@ class TableEntries:
         if len(table.by_key) >= table.size:
             problem = f"is full: {len(table)} entries"
             raise Refusal(Code.RESOURCE_EXHAUSTED, "table", schema.name, problem, [f"at most {table.size}"])
+        if not schema.fields:
+            raise invalid("table", schema.name, "has no key: only its default entry can be modified", ["MODIFY"])
         if not given.HasField("action"):
             raise invalid(f"{schema.name}: action", None, "a new entry needs one")
+        self._check_details(schema, given)
         self._choices.set(schema, entry, given.action)
         entry.last_hit = now
         self._set_details(schema, entry, given, now)
@@ -96,18 +99,14 @@ class TableEntries:
     def _modify(
         self, schema: TableSchema, table: MatchTable, entry: Entry, given: "p4runtime.TableEntry", now: float
     ) -> Undo:
+        self._check_details(schema, given)
         undo = self._snapshot(table, entry)
         changed = Entry(entry.match, entry.priority, entry.action, entry.arguments)
         changed.choice, changed.source = entry.choice, entry.source
         if given.HasField("action"):
             self._choices.set(schema, changed, given.action)
-        try:
-            self._set_details(schema, entry, given, now)
-        except Refusal:
-            undo()
-            raise
+        self._set_details(schema, entry, given, now)
         use(entry, -1)
-        # One after the other, but no packet comes in between.
         entry.action, entry.arguments = changed.action, changed.arguments
         entry.choice, entry.source = changed.choice, changed.source
         use(entry, +1)
@@ -126,6 +125,7 @@ class TableEntries:
         if kind != MODIFY or given.HasField("action"):
             problem = "its entries are constant: only their direct resources can be modified"
             raise Refusal(Code.PERMISSION_DENIED, "table", schema.name, problem)
+        self._check_details(schema, given)
         undo = self._snapshot(table, entry)
         self._set_details(schema, entry, given, now)
         table.changed(entry)
@@ -145,6 +145,7 @@ class TableEntries:
         if schema.profile is not None:
             raise Refusal(Code.PERMISSION_DENIED, f"{schema.name}: default entry", "MODIFY", "of an indirect table")
         entry, definition = table.default, table.table
+        self._check_details(schema, given)
         undo = self._snapshot(table, entry)
         if given.HasField("action"):
             self._choices.set(schema, entry, given.action, default=True)
@@ -152,27 +153,38 @@ class TableEntries:
             entry.action = -1 if definition.default_action is None else definition.default_action
             entry.arguments = definition.default_arguments
         self._set_details(schema, entry, given, now)
+        if not given.HasField("action"):
+            entry.metadata, entry.controller = b"", 0
         table.changed(entry)
         return undo
 
-    def _set_details(self, schema: TableSchema, entry: Entry, given: "p4runtime.TableEntry", now: float) -> None:
+    @staticmethod
+    def _check_details(schema: TableSchema, given: "p4runtime.TableEntry") -> None:
+        """Refuse what does not go with the table, before anything is changed."""
         if given.idle_timeout_ns and not schema.idle_timeout:
-            raise invalid(
-                f"{schema.name}: idle_timeout_ns", given.idle_timeout_ns, "the table has no idle timeout", [0]
-            )
+            place, problem = f"{schema.name}: idle_timeout_ns", "the table has no idle timeout"
+            raise invalid(place, given.idle_timeout_ns, problem, [0])
+        if given.idle_timeout_ns < 0:
+            raise invalid(f"{schema.name}: idle_timeout_ns", given.idle_timeout_ns, "is negative", ["0 and above"])
+        if given.HasField("time_since_last_hit"):
+            raise invalid(f"{schema.name}: time_since_last_hit", "set", "can only be read")
+        if given.HasField("meter_counter_data"):
+            raise no_meter_counters(schema.name)
         if given.HasField("meter_config"):
             if schema.meter is None:
                 raise invalid(f"{schema.name}: meter_config", "set", "the table has no direct meter")
-            entry.meter = Meter(meter_config(schema.name, given.meter_config), now)
-        else:
-            entry.meter = None
+            meter_config(schema.name, given.meter_config)
+        if given.HasField("counter_data") and schema.counter is None:
+            raise invalid(f"{schema.name}: counter_data", "set", "the table has no direct counter")
+
+    @staticmethod
+    def _set_details(schema: TableSchema, entry: Entry, given: "p4runtime.TableEntry", now: float) -> None:
+        """What `_check_details` has found to be good."""
+        metered = given.HasField("meter_config")
+        entry.meter = Meter(meter_config(schema.name, given.meter_config), now) if metered else None
         if given.HasField("counter_data"):
-            if schema.counter is None:
-                raise invalid(f"{schema.name}: counter_data", "set", "the table has no direct counter")
             entry.packets, entry.octets = given.counter_data.packet_count, given.counter_data.byte_count
-        if entry.idle_timeout != given.idle_timeout_ns:
-            entry.idle_timeout = given.idle_timeout_ns
-            entry.notified = False
+        entry.idle_timeout = given.idle_timeout_ns
         entry.metadata = given.metadata
         entry.controller = given.controller_metadata
 
@@ -180,7 +192,7 @@ class TableEntries:
     def _snapshot(table: MatchTable, entry: Entry) -> Undo:
         table.collect(entry)
         names = (
-            "action", "arguments", "choice", "source", "packets", "octets", "meter", "idle_timeout", "notified",
+            "action", "arguments", "choice", "source", "packets", "octets", "meter", "idle_timeout",
             "metadata", "controller",
         )  # fmt: skip
         before = [getattr(entry, name) for name in names]
@@ -205,10 +217,13 @@ class TableEntries:
         ids = [given.table_id] if given.table_id else list(self._tables)
         for table_id in ids:
             schema, table = self._tables[self.schema.table(table_id).id]
-            if given.HasField("time_since_last_hit") and not schema.idle_timeout:
-                if given.table_id:
+            if given.HasField("time_since_last_hit"):
+                if given.is_default_action:
+                    raise invalid(f"{schema.name}: default entry", "time_since_last_hit", "it has none")
+                if given.table_id and not schema.idle_timeout:
                     raise invalid(f"{schema.name}: time_since_last_hit", "set", "the table has no idle timeout")
-                continue
+            if given.HasField("meter_counter_data"):
+                raise no_meter_counters(schema.name)
             if given.is_default_action:
                 table.collect(table.default)
                 yield self._encoded(schema, table.default, given, now, default=True)
@@ -261,7 +276,7 @@ class TableEntries:
             into.counter_data.packet_count, into.counter_data.byte_count = entry.packets, entry.octets
         if wanted.HasField("meter_config") and entry.meter is not None and entry.meter.config is not None:
             encode_meter(entry.meter.config, into.meter_config)
-        if wanted.HasField("time_since_last_hit"):
+        if wanted.HasField("time_since_last_hit") and schema.idle_timeout:
             into.time_since_last_hit.elapsed_ns = max(0, int((now - entry.last_hit) * 1e9))
         return entity
 
@@ -285,6 +300,8 @@ class TableEntries:
         for table_id in [given.table_id] if given.table_id else list(self._tables):
             schema, table = self._tables[self.schema.table(table_id).id]
             chosen = [table.default] if given.is_default_action else self._selected(schema, table, given)
+            if given.match and not chosen:
+                raise not_found(f"{schema.name}: entry", describe(schema, given), "does not exist")
             for entry in chosen:
                 table.collect(entry)
                 key = p4runtime.TableEntry(table_id=schema.id, priority=entry.priority)
@@ -295,13 +312,16 @@ class TableEntries:
                 yield schema, entry, key
 
     def idle(self, now: float) -> Iterator["p4runtime.TableEntry"]:
-        """Entries whose idle timeout has passed and that were not told about since their last hit."""
+        """Entries whose idle timeout has passed since their last hit, and since they were last told about."""
         for schema, table in self._tables.values():
             if not schema.idle_timeout:
                 continue
             for entry in list(table.by_key.values()):
                 if entry.idle_timeout:
                     table.collect(entry)
-                if entry.idle_timeout and not entry.notified and (now - entry.last_hit) * 1e9 >= entry.idle_timeout:
-                    entry.notified = True
+                    since = max(entry.last_hit, entry.told)
+                    if (now - since) * 1e9 < entry.idle_timeout:
+                        continue
+                    # The timer starts again (§16.4).
+                    entry.told = now
                     yield self._encoded(schema, entry, p4runtime.TableEntry(), now).table_entry

@@ -14,6 +14,8 @@ from p4pmip.softswitch.target.stubs import p4runtime
 from p4pmip.softswitch.target.update import DELETE, INSERT, MODIFY, Undo, in_turn, kind_name
 
 PORT_WIDTH = 32
+INSTANCE_LIMIT = (1 << 16) - 1
+"""v1model's egress_rid has 16 bits."""
 
 
 def _exists(what: str, value: object) -> Refusal:
@@ -43,6 +45,8 @@ class Groups:
         schema, profile = self._profile(given.action_profile_id)
         number, place = given.member_id, f"{schema.name}: member"
         member = profile.members.get(number)
+        if number == 0:
+            raise invalid(place, number, "is not a valid id", ["1 and above"])
         if kind == INSERT:
             if member is not None:
                 raise _exists(place, number)
@@ -88,6 +92,8 @@ class Groups:
             raise invalid("action_profile_group", schema.name, "has no selector", choices)
         number, place = given.group_id, f"{schema.name}: group"
         group = profile.groups.get(number)
+        if number == 0:
+            raise invalid(place, number, "is not a valid id", ["1 and above"])
         if kind == INSERT:
             if group is not None:
                 raise _exists(place, number)
@@ -128,10 +134,15 @@ class Groups:
                 raise not_found(f"{place}: member", one.member_id, "does not exist", sorted(profile.members))
             if one.weight < 1:
                 raise invalid(f"{place}: weight", one.weight, "must be positive", ["1 and above"])
+            if one.WhichOneof("watch_kind") is not None and (one.watch or one.watch_port):
+                raise Refusal(Code.UNIMPLEMENTED, f"{place}: watch_port", one.member_id, "is not supported", ["unset"])
             members.append((profile.members[one.member_id], one.weight))
         if len({member.id for member, _ in members}) != len(members):
             raise invalid(f"{place}: members", [member.id for member, _ in members], "a member is given twice")
-        most = given.max_size or schema.max_group_size
+        if given.max_size < 0 or (schema.max_group_size and not given.max_size):
+            choices = [f"1..{schema.max_group_size}"] if schema.max_group_size else ["0 and above"]
+            raise invalid(f"{place}: max_size", given.max_size, "is too small", choices)
+        most = given.max_size
         if schema.max_group_size and given.max_size > schema.max_group_size:
             raise invalid(f"{place}: max_size", given.max_size, "is too large", [f"at most {schema.max_group_size}"])
         total = sum(weight for _, weight in members)
@@ -229,6 +240,8 @@ class Groups:
             port = given.egress_port
         if port == 0:
             raise invalid(f"{place}: port", port, "is not a valid port", ["1 and above"])
+        if given.instance > INSTANCE_LIMIT:
+            raise invalid(f"{place}: instance", given.instance, "does not fit egress_rid", [f"0..{INSTANCE_LIMIT}"])
         return Replica(port, given.instance)
 
     def read_replication(self, given: "p4runtime.PacketReplicationEngineEntry") -> Iterator["p4runtime.Entity"]:
@@ -255,7 +268,10 @@ class Groups:
             problem = "is too many members"
             raise Refusal(Code.RESOURCE_EXHAUSTED, name, len(given.members), problem, [f"at most {info.size}"])
         widths = {one.id: one.bitwidth for one in info.match}
-        members = {self._value(name, widths, one) for one in given.members}
+        values = [self._value(name, widths, one) for one in given.members]
+        members = set(values)
+        if len(members) != len(values):
+            raise Refusal(Code.ALREADY_EXISTS, f"{name}: members", len(values), "a member is given twice")
         held = self.pipeline.value_sets[name]
         before = set(held)
         held.clear()

@@ -1,7 +1,7 @@
 """Configurations of meters, both ways (P4Runtime §9.5)."""
 
 from p4pmip.softswitch.state import MeterConfig
-from p4pmip.softswitch.target.refusal import invalid
+from p4pmip.softswitch.target.refusal import Code, Refusal, invalid
 from p4pmip.softswitch.target.stubs import p4runtime
 
 
@@ -15,6 +15,11 @@ def meter_config(place: str, given: "p4runtime.MeterConfig") -> MeterConfig:
             f"{place}: meter", values, "rates must be positive and pir at least cir", ["cir cburst pir pburst"]
         )
     return MeterConfig(*values)
+
+
+def no_meter_counters(place: str) -> Refusal:
+    """What is said to a request that names the counters of a meter."""
+    return Refusal(Code.UNIMPLEMENTED, f"{place}: meter counters", "set", "are not supported", ["unset"])
 
 
 def encode_meter(config: MeterConfig, into: "p4runtime.MeterConfig") -> None:
