@@ -1,45 +1,52 @@
-"""Send frames at a rate and count what arrives: `blast.py OUT IN RATE SECONDS HEX`; prints frames sent and received.
+"""Send frames as fast as they come out again: `blast.py OUT IN SECONDS WINDOW HEX`; prints sent, received, seconds.
 
-Its own process, so that it can run inside a network namespace. A burst at a time, on a clock: what was missed is not
-made up for, so that the rate is never above what was asked.
+Its own process, so that it can run inside a network namespace. Never more than WINDOW frames are under way, so that
+what is between the two interfaces is kept busy and never flooded. What has not come after a while counts as lost.
 """
 
+import os
 import socket
 import sys
 import time
 
-BURST = 16
-DRAIN = 0.3
-"""Seconds until what is under way has arrived."""
+BURST = 8
+PATIENCE = 0.2
+"""Seconds after which what is under way is lost."""
 _SOL_PACKET, _QDISC_BYPASS = 263, 20
-
-
-def received(interface: str) -> int:
-    """Frames that the kernel has counted in."""
-    with open(f"/sys/class/net/{interface}/statistics/rx_packets", encoding="ascii") as file:
-        return int(file.read())
 
 
 def main() -> None:
     """The command."""
-    out, into, rate, seconds, frame = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
-    octets = bytes.fromhex(frame)
+    out, into, seconds, window = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+    octets = bytes.fromhex(sys.argv[5])
+    counter = os.open(f"/sys/class/net/{into}/statistics/rx_packets", os.O_RDONLY)
+
+    def received() -> int:
+        """Frames that the kernel has counted in."""
+        return int(os.pread(counter, 32, 0))
+
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
         link.setsockopt(_SOL_PACKET, _QDISC_BYPASS, 1)
         link.bind((out, 0))
-        before, sent = received(into), 0
-        began = due = time.monotonic()
+        before = last = received()
+        sent = lost = 0
+        began = moved = time.monotonic()
         while (now := time.monotonic()) < began + seconds:
-            if now < due:
-                time.sleep(due - now)
+            arrived = received()
+            if arrived != last:
+                last, moved = arrived, now
+            elif now > moved + PATIENCE:
+                lost, moved = sent - (arrived - before), now
+            if sent - lost - (arrived - before) > window - BURST:
+                time.sleep(20e-6)  # leaves the core to the switch
                 continue
             for _ in range(BURST):
                 link.send(octets)
             sent += BURST
-            due = max(due, now - BURST / rate) + BURST / rate
         took = time.monotonic() - began
-        time.sleep(DRAIN)
-        print(sent, received(into) - before, took)
+        arrived = received() - before
+        time.sleep(PATIENCE)
+        print(sent, arrived, received() - before, took)
 
 
 if __name__ == "__main__":

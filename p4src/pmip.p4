@@ -51,12 +51,6 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
         hdr.vlan.setInvalid();
     }
 
-    @hidden
-    action leave_as_it_is() {
-        hdr.ethernet.setInvalid();
-        hdr.vlan.setInvalid();
-    }
-
     apply {
         // A packet that is forwarded has its egress port from `nexthop`; any other one meets the verdict.
         if (hdr.packet_out.isValid()) {
@@ -68,44 +62,25 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
             from_controller.apply(hdr, meta, standard_metadata);
         }
         port.apply(hdr, meta, standard_metadata);
-        if (meta.reason == Reason.NONE) {
-            trap.apply(hdr, meta, standard_metadata);
+        trap.apply(hdr, meta, standard_metadata);
+        if (meta.reason == Reason.NONE && meta.is_local == 1) {
+            tunnel_end.apply(hdr, meta, standard_metadata);
+            ecn_decapsulation.apply(hdr, meta);
+        } else if (meta.reason == Reason.NONE && meta.role == Role.ACCESS) {
+            source.apply(hdr, meta);
         }
-        if (meta.reason == Reason.NONE) {
-            if (meta.role == Role.ACCESS && meta.is_local == 0) {
-                source.apply(hdr, meta);
-            } else if (meta.is_local == 1 && meta.injected == 0) {
-                if (meta.encapsulation == Encapsulation.NONE) {
-                    meta.reason = Reason.LOCAL;
-                } else if (meta.role != Role.TRANSPORT) {
-                    meta.reason = Reason.UNTRUSTED_TUNNEL;
-                } else {
-                    tunnel_end.apply(hdr, meta, standard_metadata);
-                    if (meta.reason == Reason.NONE) {
-                        ecn_decapsulation.apply(hdr, meta);
-                    }
-                }
-            }
+        routable.apply(hdr, meta);
+        // From a transport or service link, and not at the end of its downlink: at an LMA. Whose address?
+        if (meta.reason == Reason.NONE && FROM_NETWORK && meta.direction != Direction.DOWNLINK) {
+            destination.apply(hdr, meta);
         }
-        if (meta.reason == Reason.NONE && meta.injected == 0) {
-            routable.apply(hdr, meta);
-            // At an LMA: whose address?
-            if (meta.reason == Reason.NONE
-                && (meta.role == Role.SERVICE || (meta.role == Role.TRANSPORT && meta.direction == Direction.UPLINK))) {
-                destination.apply(hdr, meta);
-            }
-        }
-        if (meta.reason == Reason.NONE
-            && (meta.role == Role.ACCESS || meta.direction == Direction.DOWNLINK || meta.injected == 1)) {
+        // At a MAG, down from an LMA, or where the controller says.
+        if (meta.reason == Reason.NONE && (!FROM_NETWORK || meta.direction == Direction.DOWNLINK)) {
             session.apply(hdr, meta);
         }
-        if (meta.reason == Reason.NONE) {
-            route.apply(hdr, meta, standard_metadata);
-        }
+        route.apply(hdr, meta, standard_metadata);
         if (meta.reason != Reason.NONE) {
             verdict.apply(hdr, meta, standard_metadata);
-        } else if (meta.injected == 1) {
-            leave_as_it_is();
         } else if (hdr.ipv6.isValid()) {
             leave_v6();
         } else {

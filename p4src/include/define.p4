@@ -28,19 +28,22 @@ const bit<32> PORT_DHCPV6_SERVER = 547;
 const bit<32> PORT_SIGNALLING = 5436; // RFC 5844 §4.1.3.1
 const bit<32> PORT_TUNNEL = 5437;     // RFC 5844 §4.1.3.2
 
-const bit<8> ICMPV6_ROUTER_SOLICITATION = 133;
-const bit<8> ICMPV6_NEIGHBOR_SOLICITATION = 135;
-const bit<8> ICMPV6_NEIGHBOR_ADVERTISEMENT = 136;
+/* The first octet of a word. */
+const bit<32> ICMPV6_TYPE = 0xff00_0000;
+const bit<32> ICMPV6_ROUTER_SOLICITATION = 133 << 24;
+const bit<32> ICMPV6_NEIGHBOR_SOLICITATION = 135 << 24;
+const bit<32> ICMPV6_NEIGHBOR_ADVERTISEMENT = 136 << 24;
 
-/* The address space that tunnels run in; realms have the others. */
+/* The address space that tunnels run in; realms have the others, and nobody has the last one. */
 const bit<16> VRF_TRANSPORT = 0;
+const bit<16> VRF_NONE = 0xffff;
 
 /* The next hop that is this switch. */
 const bit<32> NEXTHOP_SELF = 0xffffffff;
 
-/* What kind of link a port (and VLAN) is. */
+/* What kind of link a port (and VLAN) is. From TRANSPORT on, networks. */
 enum bit<2> Role {
-    NONE = 0,
+    NONE = 0,      // the controller, into a session
     ACCESS = 1,    // mobile nodes
     TRANSPORT = 2, // between MAG and LMA
     SERVICE = 3    // an operator's network behind the LMA
@@ -56,7 +59,8 @@ enum bit<4> Kind {
     ICMP = 5,
     SIGNALLING = 6,
     FRAGMENT = 7,
-    MALFORMED = 8 // version or header length
+    MALFORMED = 8, // version or header length
+    OTHER = 9      // no IP
 }
 
 /* As seen from the mobile node. */

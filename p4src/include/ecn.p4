@@ -15,14 +15,15 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
 
     @id(0x01000031)
     action set_ecn(@id(1) bit<2> ecn) {
-        meta.traffic_class[1:0] = ecn;
+        hdr.ipv4.traffic_class[1:0] = ecn;
+        hdr.ipv6.traffic_class[1:0] = ecn;
     }
 
-    /* All 16 rows, so that each has its counter: some are worth an alarm. */
+    /* All 16 rows, so that each has its counter: some are worth an alarm. (Equal marks come here if the DSCP differs.) */
     @id(0x02000006)
     table ecn_decap {
         key = {
-            meta.traffic_class[1:0]: exact @id(1) @name("inner");
+            TRAFFIC_CLASS[1:0]: exact @id(1) @name("inner");
             meta.outer_traffic_class[1:0]: exact @id(2) @name("outer");
         }
         actions = {
@@ -52,15 +53,19 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
         counters = ecn_counter;
     }
 
+    @hidden
+    action copy_dscp() {
+        hdr.ipv4.traffic_class[7:2] = meta.outer_traffic_class[7:2];
+        hdr.ipv6.traffic_class[7:2] = meta.outer_traffic_class[7:2];
+    }
+
     apply {
-        if (meta.rx_dscp_mode == DscpMode.UNIFORM) {
-            meta.traffic_class[7:2] = meta.outer_traffic_class[7:2];
-        }
-        ecn_decap.apply();
-        if (hdr.ipv6.isValid()) {
-            hdr.ipv6.traffic_class = meta.traffic_class;
-        } else {
-            hdr.ipv4.traffic_class = meta.traffic_class;
+        // Where both headers say the same, there is nothing to do.
+        if (meta.reason == Reason.NONE && TRAFFIC_CLASS != meta.outer_traffic_class) {
+            ecn_decap.apply();
+            if (meta.rx_dscp_mode == DscpMode.UNIFORM) {
+                copy_dscp();
+            }
         }
     }
 }

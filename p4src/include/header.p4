@@ -183,7 +183,7 @@ struct headers_t {
     ipv6_t inner_ipv6;
 }
 
-/* BMv2 clears every field for every packet: there are no more than are needed. */
+/* BMv2 clears every field for every packet: there are no more than are needed, and what headers say is asked of them. */
 struct metadata_t {
     Reason reason;
     // where it came from
@@ -192,35 +192,37 @@ struct metadata_t {
     vrf_t vrf;
     link_t link_id;
     @field_list(0)
-    bit<1> own;      // made by this switch or its controller; survives recirculation
-    bit<1> injected; // by the controller into a session
+    bit<1> own; // made by this switch or its controller; survives recirculation
     // what it looks like
     Kind kind;
     bit<1> is_local;
     Encapsulation encapsulation;
-    bit<1> key_valid;
     bit<32> key;
-    bit<16> tunnel_header; // octets between the IP header and what it carries
     // tunnel received
     peer_t peer_id; // 0: none, the packet did not come through a tunnel of ours
     DscpMode rx_dscp_mode;
     bit<8> outer_traffic_class;
-    bit<16> room; // for the inner packet
+    bit<16> extra_length; // of what rarely stands between the outer IP header and the inner one
     // what the next table looks for: the mobile node's end of the packet, later where to send it
     ipv6_address_t address_v6;
     ipv4_address_t address_v4;
-    // the user's packet
-    bit<16> ether_type;
-    bit<16> length; // of the whole IP packet
-    bit<8> traffic_class;
+    bit<16> length; // of the IP packet: received, then decapsulated, then to be sent
     session_t session_id;
     Direction direction;
     // where it goes
     tunnel_t tunnel_id; // 0: none
-    bit<16> tx_key_length;
-    bit<16> overhead;
     nexthop_t nexthop_id;
-    bit<16> mtu; // of tunnel and link; 0: none yet
+    bit<16> mtu; // of the tunnel, then of the link
 }
+
+// (p4c makes another field of a bare choice, but not of one within a sum.)
+#define ETHER_TYPE_IF(ipv6) (TYPE_IPV4 + (ipv6 ? TYPE_IPV6 - TYPE_IPV4 : 0))
+
+#define FROM_NETWORK ((bit<2>)meta.role >= 2)
+
+/* What slot 1 has: the packet as it came, until a tunnel ends here, then the user's. */
+#define TRAFFIC_CLASS (hdr.ipv6.isValid() ? hdr.ipv6.traffic_class : hdr.ipv4.traffic_class)
+#define LENGTH(ipv6, ipv4) (ipv6.isValid() ? 40 |+| ipv6.payload_length : ipv4.total_length)
+#define IPV4_HEADER_LENGTH(ipv4) ((bit<16>)ipv4.version_ihl[3:0] << 2)
 
 #endif

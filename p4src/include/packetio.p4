@@ -7,12 +7,20 @@
 
 /* A packet from the controller that does not simply leave. */
 control FromController(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
+    /* It has no role and is in no address space; its session says where it goes. Here is no hop: the decrement is undone. */
+    @hidden
+    action into_session() {
+        meta.own = 1;
+        meta.session_id = hdr.packet_out.session_id;
+        meta.direction = hdr.packet_out.direction;
+        meta.vrf = VRF_NONE;
+        hdr.ipv6.hop_limit = hdr.ipv6.hop_limit + 1;
+        hdr.ipv4.ttl = hdr.ipv4.ttl + 1;
+    }
+
     apply {
         if (hdr.packet_out.session_id != 0) {
-            meta.injected = 1;
-            meta.own = 1;
-            meta.session_id = hdr.packet_out.session_id;
-            meta.direction = hdr.packet_out.direction;
+            into_session();
         } else if (hdr.packet_out.egress_port == CPU_PORT) {
             meta.own = 1;
         }
@@ -64,19 +72,14 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         if ((bit<8>)meta.reason < REASON_DROP) {
             punt();
             if (meta.reason == Reason.TOO_BIG) {
-                hdr.packet_in.aux = (bit<32>)(meta.mtu |-| meta.overhead);
+                hdr.packet_in.aux = (bit<32>)(meta.mtu |-| (meta.length - LENGTH(hdr.ipv6, hdr.ipv4)));
             }
             // What came out of a tunnel is shown without it.
-            if (hdr.ipv6.isValid()) {
-                meta.ether_type = TYPE_IPV6;
-            } else {
-                meta.ether_type = TYPE_IPV4;
-            }
             if (meta.peer_id != 0) {
                 if (hdr.vlan.isValid()) {
-                    hdr.vlan.ether_type = meta.ether_type;
+                    hdr.vlan.ether_type = ETHER_TYPE_IF(hdr.ipv6.isValid());
                 } else {
-                    hdr.ethernet.ether_type = meta.ether_type;
+                    hdr.ethernet.ether_type = ETHER_TYPE_IF(hdr.ipv6.isValid());
                 }
             }
         } else {

@@ -39,7 +39,7 @@ parser PacketParser(packet_in packet,
             TYPE_IPV6: ipv6;
             TYPE_VLAN: vlan;
             TYPE_ARP: arp;
-            default: accept;
+            default: other;
         }
     }
 
@@ -50,7 +50,7 @@ parser PacketParser(packet_in packet,
             TYPE_IPV4: ipv4;
             TYPE_IPV6: ipv6;
             TYPE_ARP: arp;
-            default: accept;
+            default: other;
         }
     }
 
@@ -59,13 +59,20 @@ parser PacketParser(packet_in packet,
         transition accept;
     }
 
+    state other {
+        meta.kind = Kind.OTHER;
+        transition accept;
+    }
+
     // Slot 1
 
     state ipv4 {
         packet.extract(hdr.ipv4);
-        transition select(hdr.ipv4.version_ihl) {
-            0x45: ipv4_payload;
-            0x46 .. 0x4f: ipv4_options;
+        meta.length = hdr.ipv4.total_length;
+        transition select(hdr.ipv4.version_ihl, hdr.ipv4.total_length) {
+            (0x45, 0 .. 19): malformed;
+            (0x45, _): ipv4_payload;
+            (0x46 .. 0x4f, _): ipv4_options;
             default: malformed;
         }
     }
@@ -96,6 +103,7 @@ parser PacketParser(packet_in packet,
 
     state ipv6 {
         packet.extract(hdr.ipv6);
+        meta.length = 40 |+| hdr.ipv6.payload_length;
         transition select(hdr.ipv6.version, hdr.ipv6.next_header) {
             (6, PROTO_DESTINATION_OPTIONS): destination_options;
             (6, PROTO_UDP): udp_v6;
@@ -149,10 +157,10 @@ parser PacketParser(packet_in packet,
 
     state icmpv6 {
         ahead = packet.lookahead<bit<32>>();
-        transition select(ahead[31:24]) {
-            ICMPV6_ROUTER_SOLICITATION: router_solicitation;
-            ICMPV6_NEIGHBOR_SOLICITATION: neighbor_discovery;
-            ICMPV6_NEIGHBOR_ADVERTISEMENT: neighbor_discovery;
+        transition select(ahead) {
+            ICMPV6_ROUTER_SOLICITATION &&& ICMPV6_TYPE: router_solicitation;
+            ICMPV6_NEIGHBOR_SOLICITATION &&& ICMPV6_TYPE: neighbor_discovery;
+            ICMPV6_NEIGHBOR_ADVERTISEMENT &&& ICMPV6_TYPE: neighbor_discovery;
             default: icmp;
         }
     }
@@ -197,20 +205,18 @@ parser PacketParser(packet_in packet,
     state udp_tunnel {
         packet.extract(hdr.udp);
         meta.encapsulation = Encapsulation.UDP;
-        meta.tunnel_header = 8;
         // The TLV header begins with 0, an IP header with its version (RFC 5845 §7).
         ahead = packet.lookahead<bit<32>>();
-        transition select(ahead[31:28]) {
-            0: tlv;
-            4: inner_ipv4;
-            6: inner_ipv6;
+        transition select(ahead) {
+            0x0000_0000 &&& 0xf000_0000: tlv;
+            0x4000_0000 &&& 0xf000_0000: inner_ipv4;
+            0x6000_0000 &&& 0xf000_0000: inner_ipv6;
             default: accept;
         }
     }
 
     state tlv {
         packet.extract(hdr.tlv);
-        meta.tunnel_header = meta.tunnel_header + 4;
         transition select(hdr.tlv.next_header) {
             PROTO_GRE: tlv_gre;
             PROTO_IPV4: inner_ipv4;
@@ -231,7 +237,6 @@ parser PacketParser(packet_in packet,
 
     state gre_header {
         packet.extract(hdr.gre);
-        meta.tunnel_header = meta.tunnel_header + 4;
         // What RFC 1701's bits announce would move everything after them.
         transition select(hdr.gre.flags_version) {
             0x2000 &&& 0xec07: gre_key;
@@ -249,7 +254,6 @@ parser PacketParser(packet_in packet,
 
     state gre_checksum {
         packet.extract(hdr.gre_checksum);
-        meta.tunnel_header = meta.tunnel_header + 4;
         transition select(hdr.gre.flags_version) {
             0x2000 &&& 0x2000: gre_key;
             0x1000 &&& 0x1000: gre_sequence;
@@ -259,18 +263,17 @@ parser PacketParser(packet_in packet,
 
     state gre_key {
         packet.extract(hdr.gre_key);
-        meta.key_valid = 1;
         meta.key = hdr.gre_key.key;
-        meta.tunnel_header = meta.tunnel_header + 4;
-        transition select(hdr.gre.flags_version) {
-            0x1000 &&& 0x1000: gre_sequence;
-            default: gre_payload;
+        transition select(hdr.gre.flags_version, hdr.gre.protocol) {
+            (0x1000 &&& 0x1000, _): gre_sequence;
+            (_, TYPE_IPV4): inner_ipv4;
+            (_, TYPE_IPV6): inner_ipv6;
+            default: accept;
         }
     }
 
     state gre_sequence {
         packet.extract(hdr.gre_sequence);
-        meta.tunnel_header = meta.tunnel_header + 4;
         transition gre_payload;
     }
 
@@ -286,9 +289,10 @@ parser PacketParser(packet_in packet,
 
     state inner_ipv4 {
         packet.extract(hdr.inner_ipv4);
-        transition select(hdr.inner_ipv4.version_ihl) {
-            0x45: accept;
-            0x46 .. 0x4f: inner_ipv4_options;
+        transition select(hdr.inner_ipv4.version_ihl, hdr.inner_ipv4.total_length) {
+            (0x45, 0 .. 19): inner_malformed;
+            (0x45, _): accept;
+            (0x46 .. 0x4f, _): inner_ipv4_options;
             default: inner_malformed;
         }
     }

@@ -13,7 +13,7 @@ action stop(inout metadata_t meta, @id(1) Reason reason) {
 
 #define GROUP_ADDRESSED (hdr.ethernet.dst[40:40] == 1)
 
-control Port(in headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
+control Port(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     @id(0x13000001)
     direct_counter(CounterType.packets_and_bytes) port_vlan_counter;
 
@@ -64,22 +64,26 @@ control Port(in headers_t hdr, inout metadata_t meta, in standard_metadata_t sta
         }
         actions = {
             NoAction;
-            @defaultonly stop(meta);
         }
-        const default_action = stop(meta, Reason.STATION);
+        const default_action = NoAction();
         size = LINKS;
         counters = my_station_counter;
     }
 
     apply {
         if (meta.own == 1) {
-            meta.role = Role.TRANSPORT;
+            standard_metadata.ingress_port = CPU_PORT;
+            if (meta.session_id == 0) {
+                meta.role = Role.TRANSPORT;
+            }
         } else if (port_vlan.apply().hit) {
-            // What is addressed to a group is for the controller, or for nobody.
-            if (!GROUP_ADDRESSED) {
-                my_station.apply();
-            } else if (meta.kind == Kind.NONE) {
-                meta.reason = Reason.SCOPE;
+            if (my_station.apply().miss) {
+                // What is addressed to a group is for the controller, or for nobody.
+                if (!GROUP_ADDRESSED) {
+                    meta.reason = Reason.STATION;
+                } else if (meta.kind == Kind.NONE || meta.kind == Kind.OTHER) {
+                    meta.reason = Reason.SCOPE;
+                }
             }
         }
     }

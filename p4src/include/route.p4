@@ -5,6 +5,10 @@
 
 #include "port.p4"
 
+// Of the outermost IP header that is sent.
+#define SEND_IPV6 (hdr.tx_ipv6.isValid() || (hdr.ipv6.isValid() && !hdr.tx_ipv4.isValid()))
+#define ETHER_TYPE ETHER_TYPE_IF(SEND_IPV6)
+
 control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     @id(0x1300000f)
     direct_counter(CounterType.packets_and_bytes) nexthop_counter;
@@ -66,7 +70,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_ethernet.setValid();
         hdr.tx_ethernet.src = src;
         hdr.tx_ethernet.dst = dst;
-        hdr.tx_ethernet.ether_type = meta.ether_type;
+        hdr.tx_ethernet.ether_type = ETHER_TYPE;
         meta.mtu = mtu;
     }
 
@@ -82,7 +86,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_vlan.pcp = 0;
         hdr.tx_vlan.dei = 0;
         hdr.tx_vlan.vlan_id = vlan_id;
-        hdr.tx_vlan.ether_type = meta.ether_type;
+        hdr.tx_vlan.ether_type = ETHER_TYPE;
         meta.mtu = mtu;
     }
 
@@ -110,26 +114,20 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         hdr.tx_ethernet.setValid();
         hdr.tx_ethernet.src = 0;
         hdr.tx_ethernet.dst = 0;
-        hdr.tx_ethernet.ether_type = meta.ether_type;
+        hdr.tx_ethernet.ether_type = ETHER_TYPE;
     }
 
     apply {
-        if (meta.nexthop_id == 0) {
-            if (meta.ether_type == TYPE_IPV6) {
-                if (meta.tunnel_id == 0) {
-                    meta.address_v6 = hdr.ipv6.dst;
-                }
+        if (meta.reason == Reason.NONE && meta.nexthop_id == 0) {
+            if (SEND_IPV6) {
                 route_v6.apply();
             } else {
-                if (meta.tunnel_id == 0) {
-                    meta.address_v4 = hdr.ipv4.dst;
-                }
                 route_v4.apply();
             }
         }
         if (meta.reason == Reason.NONE) {
             if (nexthop.apply().hit) {
-                if (meta.length |+| meta.overhead > meta.mtu) {
+                if (meta.length > meta.mtu) {
                     meta.reason = Reason.TOO_BIG;
                 }
             }

@@ -71,27 +71,28 @@ control Source(in headers_t hdr, inout metadata_t meta) {
     (a >= 0xe000_0000 || a < 0x100_0000 || a & 0xff00_0000 == 0x7f00_0000 || a & 0xffff_0000 == 0xa9fe_0000)
 
 /* The source of what came from a session has been looked up already. */
-#define PLAIN meta.role != Role.ACCESS && meta.peer_id == 0
+#define PLAIN (FROM_NETWORK && meta.peer_id == 0)
+#define OUT_OF_SCOPE(unroutable, ip) (unroutable(ip.dst) || (PLAIN && unroutable(ip.src)))
 
 control Routable(in headers_t hdr, inout metadata_t meta) {
     apply {
-        if (hdr.ipv6.isValid()) {
-            if (UNROUTABLE_V6(hdr.ipv6.dst) || (PLAIN && UNROUTABLE_V6(hdr.ipv6.src))) {
+        if (meta.reason == Reason.NONE && meta.role != Role.NONE
+            && (hdr.ipv6.isValid() ? (hdr.ipv6.hop_limit <= 1 || OUT_OF_SCOPE(UNROUTABLE_V6, hdr.ipv6))
+                                   : (hdr.ipv4.ttl <= 1 || OUT_OF_SCOPE(UNROUTABLE_V4, hdr.ipv4)))) {
+            if ((hdr.ipv6.isValid() && OUT_OF_SCOPE(UNROUTABLE_V6, hdr.ipv6))
+                || (hdr.ipv4.isValid() && OUT_OF_SCOPE(UNROUTABLE_V4, hdr.ipv4))) {
                 meta.reason = Reason.SCOPE;
-            } else if (hdr.ipv6.hop_limit <= 1) {
-                meta.reason = Reason.HOP_LIMIT;
-            }
-        } else {
-            if (UNROUTABLE_V4(hdr.ipv4.dst) || (PLAIN && UNROUTABLE_V4(hdr.ipv4.src))) {
-                meta.reason = Reason.SCOPE;
-            } else if (hdr.ipv4.ttl <= 1) {
+            } else {
                 meta.reason = Reason.HOP_LIMIT;
             }
         }
     }
 }
 
-/* An LMA's downlink: whose address is it? One address may be a home address in every realm. */
+/*
+ * An LMA's downlink: whose address is it? One address may be a home address in every realm; in the transport VRF nobody
+ * has one. What is for no mobile node is routed.
+ */
 control Destination(in headers_t hdr, inout metadata_t meta) {
     @id(0x1300000b)
     direct_counter(CounterType.packets_and_bytes) sess_dst_v6_counter;
@@ -104,6 +105,16 @@ control Destination(in headers_t hdr, inout metadata_t meta) {
         meta.direction = Direction.DOWNLINK;
     }
 
+    @id(0x01000052)
+    action no_session_v6() {
+        meta.address_v6 = hdr.ipv6.dst;
+    }
+
+    @id(0x01000053)
+    action no_session_v4() {
+        meta.address_v4 = hdr.ipv4.dst;
+    }
+
     @id(0x02000010)
     table sess_dst_v6 {
         key = {
@@ -112,9 +123,9 @@ control Destination(in headers_t hdr, inout metadata_t meta) {
         }
         actions = {
             dl_session;
-            @defaultonly NoAction;
+            @defaultonly no_session_v6;
         }
-        const default_action = NoAction();
+        const default_action = no_session_v6();
         size = SESSION_PREFIXES;
         counters = sess_dst_v6_counter;
     }
@@ -127,9 +138,9 @@ control Destination(in headers_t hdr, inout metadata_t meta) {
         }
         actions = {
             dl_session;
-            @defaultonly NoAction;
+            @defaultonly no_session_v4;
         }
-        const default_action = NoAction();
+        const default_action = no_session_v4();
         size = SESSIONS;
         counters = sess_dst_v4_counter;
     }

@@ -69,6 +69,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         const default_action = NoAction();
         const entries = {
             (_, _, Kind.MALFORMED): stop(meta, Reason.MALFORMED);
+            (_, _, Kind.OTHER): stop(meta, Reason.ETHER_TYPE);
             (_, _, Kind.ARP): stop(meta, Reason.ARP);
             (_, _, Kind.NEIGHBOR_DISCOVERY): stop(meta, Reason.NEIGHBOR_DISCOVERY);
             (Role.ACCESS, _, Kind.ROUTER_SOLICITATION): stop(meta, Reason.ROUTER_SOLICITATION);
@@ -81,17 +82,25 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
         counters = trap_counter;
     }
 
+    /* 14 octets of Ethernet, 4 more with a tag. */
+#define LONGER_THAN_FRAME ((bit<32>)meta.length + (hdr.vlan.isValid() ? 32w18 : 14) > standard_metadata.packet_length)
+
     apply {
         if (hdr.ipv6.isValid()) {
-            meta.ether_type = TYPE_IPV6;
-            meta.length = 40 |+| hdr.ipv6.payload_length;
-            meta.traffic_class = hdr.ipv6.traffic_class;
             local_v6.apply();
         } else if (hdr.ipv4.isValid()) {
-            meta.ether_type = TYPE_IPV4;
-            meta.length = hdr.ipv4.total_length;
-            meta.traffic_class = hdr.ipv4.traffic_class;
-            if (standard_metadata.checksum_error == 1) {
+            local_v4.apply();
+        }
+        // One question for all that is not simply somebody's packet.
+        if (meta.reason == Reason.NONE
+            && (meta.kind != Kind.NONE || LONGER_THAN_FRAME || standard_metadata.checksum_error == 1
+                || standard_metadata.parser_error != error.NoError || hdr.ipv4_options.isValid())) {
+            if (meta.kind == Kind.NONE && !hdr.ipv6.isValid() && !hdr.ipv4.isValid()) {
+                meta.reason = Reason.MALFORMED; // ends within its IP header
+            } else if (LONGER_THAN_FRAME
+                       || (hdr.ipv4_options.isValid() && meta.length < IPV4_HEADER_LENGTH(hdr.ipv4))) {
+                meta.reason = Reason.MALFORMED;
+            } else if (hdr.ipv4.isValid() && standard_metadata.checksum_error == 1) {
                 // The bit speaks for every checksum in the packet; only the header's matters to a packet that passes by.
                 sum = WORD(hdr.ipv4.version_ihl ++ hdr.ipv4.traffic_class) + WORD(hdr.ipv4.total_length)
                     + WORD(hdr.ipv4.identification)
@@ -104,23 +113,7 @@ control Trap(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
                     meta.reason = Reason.CHECKSUM;
                 }
             }
-            local_v4.apply();
-        } else if (meta.kind != Kind.ARP) {
-            if (standard_metadata.parser_error != error.NoError) {
-                meta.reason = Reason.MALFORMED;
-            } else {
-                meta.reason = Reason.ETHER_TYPE;
-            }
-        }
-        // Longer than the frame, or shorter than its header? (14 octets of Ethernet, 4 more with a tag; packets of our own
-        // are not asked.)
-        if (meta.own == 0 && ((bit<32>)meta.length + 14 > standard_metadata.packet_length
-                              || (hdr.vlan.isValid() && (bit<32>)meta.length + 18 > standard_metadata.packet_length)
-                              || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.version_ihl[3:0] << 2))) {
-            meta.reason = Reason.MALFORMED;
-        }
-        if (meta.kind != Kind.NONE) {
-            if (meta.reason == Reason.NONE && meta.injected == 0) {
+            if (meta.reason == Reason.NONE && meta.kind != Kind.NONE) {
                 trap.apply();
                 if (meta.reason == Reason.NONE && meta.own == 0 && GROUP_ADDRESSED) {
                     meta.reason = Reason.SCOPE;

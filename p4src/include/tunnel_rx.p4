@@ -5,6 +5,12 @@
 
 #include "port.p4"
 
+// What the inner header says, against what the outer one leaves for it.
+#define LONGER_THAN_ROOM \
+    (LENGTH(hdr.inner_ipv6, hdr.inner_ipv4) |+| meta.extra_length \
+     |+| ((hdr.ipv6.isValid() ? 16w40 : 20) + (hdr.gre.isValid() ? 16w4 : 0) + (hdr.gre_key.isValid() ? 16w4 : 0)) \
+     > meta.length)
+
 control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
     @id(0x13000004)
     direct_counter(CounterType.packets_and_bytes) tunnel_rx_v6_counter;
@@ -22,6 +28,11 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
     action terminate(@id(1) peer_t peer_id, @id(2) DscpMode dscp_mode) {
         meta.peer_id = peer_id;
         meta.rx_dscp_mode = dscp_mode;
+        if (hdr.ipv6.isValid()) {
+            meta.outer_traffic_class = hdr.ipv6.traffic_class;
+        } else {
+            meta.outer_traffic_class = hdr.ipv4.traffic_class;
+        }
     }
 
     @id(0x02000007)
@@ -56,26 +67,34 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
         counters = tunnel_rx_v4_counter;
     }
 
-    @id(0x01000041)
-    action rx_session(@id(1) session_t session_id, @id(2) vrf_t vrf, @id(3) Direction direction) {
-        meta.session_id = session_id;
+    /* Where the packet is from now on; nothing of the tunnel is left. */
+    @hidden
+    action leave_tunnel(vrf_t vrf, Direction direction) {
         meta.vrf = vrf;
         meta.direction = direction;
+        hdr.gre.setInvalid();
+        hdr.gre_key.setInvalid();
+    }
+
+    @id(0x01000041)
+    action rx_session(@id(1) @refers_to(session, session_id) session_t session_id, @id(2) vrf_t vrf,
+                      @id(3) Direction direction) {
+        meta.session_id = session_id;
+        leave_tunnel(vrf, direction);
     }
 
     /* The MAG's between PBU and PBA: it knows its own key, but not yet the mobile node's addresses. */
     @id(0x01000042)
-    action rx_session_unchecked(@id(1) session_t session_id, @id(2) vrf_t vrf, @id(3) Direction direction) {
+    action rx_session_unchecked(@id(1) @refers_to(session, session_id) session_t session_id, @id(2) vrf_t vrf,
+                                @id(3) Direction direction) {
         meta.session_id = session_id;
-        meta.vrf = vrf;
-        meta.direction = direction;
+        leave_tunnel(vrf, direction);
     }
 
     /* No key, or one that stands for a realm: the inner address finds the session. */
     @id(0x01000043)
     action rx_vrf(@id(1) vrf_t vrf, @id(2) Direction direction) {
-        meta.vrf = vrf;
-        meta.direction = direction;
+        leave_tunnel(vrf, direction);
     }
 
     @id(0x02000009)
@@ -83,7 +102,7 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
         key = {
             meta.peer_id: exact @id(1) @name("peer_id");
             meta.encapsulation: exact @id(2) @name("encapsulation");
-            meta.key_valid: exact @id(3) @name("key_valid");
+            hdr.gre_key.isValid(): exact @id(3) @name("key_valid");
             meta.key: exact @id(4) @name("gre_key");
         }
         actions = {
@@ -98,7 +117,7 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
     }
 
     @id(0x01000044)
-    action realm_session(@id(1) session_t session_id, @id(2) vrf_t vrf) {
+    action realm_session(@id(1) @refers_to(session, session_id) session_t session_id, @id(2) vrf_t vrf) {
         meta.session_id = session_id;
         meta.vrf = vrf;
     }
@@ -173,19 +192,18 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
         counters = session_address_v4_counter;
     }
 
-    /* The ways out of what stood outside, by what was inside. */
+    /* What seldom stands between the two IP headers. IPv4 options go where their header goes. */
     @hidden
-    action drop_rare_outer() {
-        hdr.ipv4_options.setInvalid();
+    action drop_rare() {
+        meta.extra_length = (hdr.udp.isValid() ? 16w8 : 0) + (hdr.tlv.isValid() ? 16w4 : 0)
+            + (hdr.gre_checksum.isValid() ? 16w4 : 0) + (hdr.gre_sequence.isValid() ? 16w4 : 0)
+            + (hdr.ipv4_options.isValid() ? IPV4_HEADER_LENGTH(hdr.ipv4) - 20 : 0)
+            + (hdr.destination_options.isValid() ? 8 + ((bit<16>)hdr.destination_options.length << 3) : 0);
         hdr.destination_options.setInvalid();
         hdr.udp.setInvalid();
         hdr.tlv.setInvalid();
         hdr.gre_checksum.setInvalid();
         hdr.gre_sequence.setInvalid();
-    }
-
-    @hidden
-    action keep_options() {
         hdr.ipv4_options = hdr.inner_ipv4_options;
         hdr.inner_ipv4_options.setInvalid();
     }
@@ -195,11 +213,7 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
         hdr.ipv6 = hdr.inner_ipv6;
         hdr.inner_ipv6.setInvalid();
         hdr.ipv4.setInvalid();
-        hdr.gre.setInvalid();
-        hdr.gre_key.setInvalid();
-        meta.ether_type = TYPE_IPV6;
         meta.length = 40 |+| hdr.ipv6.payload_length;
-        meta.traffic_class = hdr.ipv6.traffic_class;
     }
 
     @hidden
@@ -207,52 +221,56 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
         hdr.ipv4 = hdr.inner_ipv4;
         hdr.inner_ipv4.setInvalid();
         hdr.ipv6.setInvalid();
-        hdr.gre.setInvalid();
-        hdr.gre_key.setInvalid();
-        meta.ether_type = TYPE_IPV4;
         meta.length = hdr.ipv4.total_length;
-        meta.traffic_class = hdr.ipv4.traffic_class;
     }
 
     /* The mobile node's end of the inner packet. */
     @hidden
-    action mn_is_source_v6() {
-        meta.address_v6 = hdr.ipv6.src;
+    action mobile_node_v6() {
+        if (meta.direction == Direction.UPLINK) {
+            meta.address_v6 = hdr.ipv6.src;
+        } else {
+            meta.address_v6 = hdr.ipv6.dst;
+        }
     }
 
     @hidden
-    action mn_is_destination_v6() {
-        meta.address_v6 = hdr.ipv6.dst;
-    }
-
-    @hidden
-    action mn_is_source_v4() {
-        meta.address_v4 = hdr.ipv4.src;
-    }
-
-    @hidden
-    action mn_is_destination_v4() {
-        meta.address_v4 = hdr.ipv4.dst;
+    action mobile_node_v4() {
+        if (meta.direction == Direction.UPLINK) {
+            meta.address_v4 = hdr.ipv4.src;
+        } else {
+            meta.address_v4 = hdr.ipv4.dst;
+        }
     }
 
     apply {
-        meta.outer_traffic_class = meta.traffic_class;
-        if (hdr.ipv6.isValid()) {
-            meta.room = hdr.ipv6.payload_length;
-            if (hdr.destination_options.isValid()) {
-                meta.room = meta.room |-| (8 + ((bit<16>)hdr.destination_options.length << 3));
+        if (meta.encapsulation == Encapsulation.NONE || meta.role != Role.TRANSPORT) {
+            if (meta.encapsulation == Encapsulation.NONE) {
+                meta.reason = Reason.LOCAL;
+            } else {
+                meta.reason = Reason.UNTRUSTED_TUNNEL;
             }
+        } else if (hdr.ipv6.isValid()) {
             tunnel_rx_v6.apply();
         } else {
-            meta.room = meta.length - ((bit<16>)hdr.ipv4.version_ihl[3:0] << 2);
             tunnel_rx_v4.apply();
         }
-        if (meta.reason != Reason.NONE) {
-            // No tunnel of ours.
-        } else if (standard_metadata.parser_error != error.NoError || standard_metadata.checksum_error == 1
-            || (!hdr.inner_ipv4.isValid() && !hdr.inner_ipv6.isValid())
-            || (hdr.tlv.isValid() && hdr.udp.length - 12 != hdr.tlv.length)) {
-            if (standard_metadata.parser_error == error.GreHeader) {
+        if (hdr.udp.isValid() || hdr.gre_checksum.isValid() || hdr.gre_sequence.isValid() || hdr.ipv4_options.isValid()
+            || hdr.destination_options.isValid() || hdr.inner_ipv4_options.isValid()) {
+            if (meta.reason == Reason.NONE
+                && ((hdr.tlv.isValid() && hdr.udp.length - 12 != hdr.tlv.length)
+                    || (hdr.inner_ipv4_options.isValid()
+                        && hdr.inner_ipv4.total_length < IPV4_HEADER_LENGTH(hdr.inner_ipv4)))) {
+                meta.reason = Reason.TUNNEL_HEADER;
+            }
+            drop_rare();
+        }
+        if (meta.reason != Reason.NONE || standard_metadata.parser_error != error.NoError
+            || standard_metadata.checksum_error == 1 || (!hdr.inner_ipv4.isValid() && !hdr.inner_ipv6.isValid())
+            || LONGER_THAN_ROOM) {
+            if (meta.reason != Reason.NONE) {
+                // Not a tunnel of ours.
+            } else if (standard_metadata.parser_error == error.GreHeader) {
                 meta.reason = Reason.GRE_HEADER;
             } else if (hdr.gre.isValid() && hdr.gre.protocol != TYPE_IPV4 && hdr.gre.protocol != TYPE_IPV6) {
                 meta.reason = Reason.GRE_PROTOCOL;
@@ -262,59 +280,31 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
                 meta.reason = Reason.TUNNEL_HEADER;
             }
         } else {
-            if (hdr.udp.isValid() || hdr.gre_checksum.isValid() || hdr.gre_sequence.isValid()
-                || hdr.ipv4_options.isValid() || hdr.destination_options.isValid()) {
-                drop_rare_outer();
-            }
             if (hdr.inner_ipv6.isValid()) {
                 bare_ipv6();
             } else {
                 bare_ipv4();
-                if (hdr.inner_ipv4_options.isValid()) {
-                    keep_options();
-                }
             }
-            if (meta.length |+| meta.tunnel_header > meta.room
-                || (hdr.ipv4.isValid() && meta.length < (bit<16>)hdr.ipv4.version_ihl[3:0] << 2)) {
-                meta.reason = Reason.TUNNEL_HEADER;
-            } else {
-                switch (gre_rx.apply().action_run) {
-                    rx_session: {
-                        if (hdr.ipv6.isValid()) {
-                            if (meta.direction == Direction.UPLINK) {
-                                mn_is_source_v6();
-                            } else {
-                                mn_is_destination_v6();
-                            }
-                            session_address_v6.apply();
-                        } else {
-                            if (meta.direction == Direction.UPLINK) {
-                                mn_is_source_v4();
-                            } else {
-                                mn_is_destination_v4();
-                            }
-                            session_address_v4.apply();
-                        }
+            switch (gre_rx.apply().action_run) {
+                rx_session: {
+                    if (hdr.ipv6.isValid()) {
+                        mobile_node_v6();
+                        session_address_v6.apply();
+                    } else {
+                        mobile_node_v4();
+                        session_address_v4.apply();
                     }
-                    rx_vrf: {
-                        if (hdr.ipv6.isValid()) {
-                            if (meta.direction == Direction.UPLINK) {
-                                mn_is_source_v6();
-                            } else {
-                                mn_is_destination_v6();
-                            }
-                            realm_session_v6.apply();
-                        } else {
-                            if (meta.direction == Direction.UPLINK) {
-                                mn_is_source_v4();
-                            } else {
-                                mn_is_destination_v4();
-                            }
-                            realm_session_v4.apply();
-                        }
+                }
+                rx_vrf: {
+                    if (hdr.ipv6.isValid()) {
+                        mobile_node_v6();
+                        realm_session_v6.apply();
+                    } else {
+                        mobile_node_v4();
+                        realm_session_v4.apply();
                     }
-                    default: {
-                    }
+                }
+                default: {
                 }
             }
         }

@@ -6,38 +6,43 @@
 #include "port.p4"
 
 // The user's ECN, and its DSCP too if UNIFORM (dscp is then 0), else the entry's. ECN: RFC 6040 §4.1, normal mode.
-#define TRAFFIC_CLASS ((meta.traffic_class & (bit<8>)dscp_mode) | ((bit<8>)dscp << 2))
+#define OUTER_TRAFFIC_CLASS ((bit<32>)((TRAFFIC_CLASS & (bit<8>)dscp_mode) | ((bit<8>)dscp << 2)))
 
-// 4 or 41, by bit 15 of the ether type, which only IPv6 has.
-#define INNER_PROTOCOL ((bit<32>)meta.ether_type[15:15] * (bit<32>)(PROTO_IPV6 - PROTO_IPV4) + (bit<32>)PROTO_IPV4)
+#define INNER_PROTOCOL (hdr.ipv6.isValid() ? (bit<32>)PROTO_IPV6 : (bit<32>)PROTO_IPV4)
 
 // RFC 2473 §6. Flow label 0.
 #define PUSH_IPV6(next, extra) \
         hdr.tx_ipv6.setValid(); \
-        hdr.tx_ipv6.version_to_flow_label = 0x6000_0000 | (bit<32>)TRAFFIC_CLASS << 20; \
+        hdr.tx_ipv6.version_to_flow_label = 0x6000_0000 | OUTER_TRAFFIC_CLASS << 20; \
         hdr.tx_ipv6.length_to_hop_limit = (bit<32>)(meta.length + (extra)) << 16 | (next) << 8 | (bit<32>)hop_limit; \
         hdr.tx_ipv6.src = src; \
         hdr.tx_ipv6.dst = dst; \
-        meta.overhead = 40 + (extra); \
+        meta.length = meta.length |+| (40 + (extra)); \
         meta.mtu = mtu; \
         meta.vrf = VRF_TRANSPORT; \
-        meta.ether_type = TYPE_IPV6; \
         meta.address_v6 = dst;
 
 // DF, and therefore no identification (RFC 6864 §4.1).
 #define PUSH_IPV4(next, extra) \
+        meta.length = meta.length |+| (20 + (extra)); \
         hdr.tx_ipv4.setValid(); \
-        hdr.tx_ipv4.version_to_length = 0x4500_0000 | (bit<32>)TRAFFIC_CLASS << 16 | (bit<32>)(meta.length + 20 + (extra)); \
+        hdr.tx_ipv4.version_to_length = 0x4500_0000 | OUTER_TRAFFIC_CLASS << 16 | (bit<32>)meta.length; \
         hdr.tx_ipv4.identification_to_offset = 0x0000_4000; \
         hdr.tx_ipv4.ttl_protocol = (bit<16>)((bit<32>)hop_limit << 8 | (next)); \
         hdr.tx_ipv4.checksum = 0; \
         hdr.tx_ipv4.src = src; \
         hdr.tx_ipv4.dst = dst; \
-        meta.overhead = 20 + (extra); \
         meta.mtu = mtu; \
         meta.vrf = VRF_TRANSPORT; \
-        meta.ether_type = TYPE_IPV4; \
         meta.address_v4 = dst;
+
+// RFC 2784, RFC 2890: neither checksum nor sequence number.
+#define PUSH_GRE \
+        hdr.tx_gre.setValid(); \
+        hdr.tx_gre.flags_to_protocol = (hdr.tx_gre_key.isValid() ? 32w0x2000_0000 : 0) \
+            | (hdr.ipv6.isValid() ? (bit<32>)TYPE_IPV6 : (bit<32>)TYPE_IPV4);
+
+#define GRE_LENGTH (hdr.tx_gre_key.isValid() ? 16w8 : 4)
 
 // No checksum: the inner headers have theirs (RFC 5844 §4.1.3 lets it be zero over IPv4).
 #define PUSH_UDP(extra) \
@@ -60,7 +65,6 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @id(0x01000061)
     action to_tunnel_keyed(@id(1) @refers_to(tunnel_tx, tunnel_id) tunnel_t tunnel_id, @id(2) bit<32> gre_key) {
         meta.tunnel_id = tunnel_id;
-        meta.tx_key_length = 4;
         hdr.tx_gre_key.setValid();
         hdr.tx_gre_key.key = gre_key;
     }
@@ -88,13 +92,6 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
         counters = session_counter;
     }
 
-    // RFC 2784, RFC 2890: neither checksum nor sequence number. Comes before what overwrites the ether type.
-    @hidden
-    action push_gre() {
-        hdr.tx_gre.setValid();
-        hdr.tx_gre.flags_to_protocol = (bit<32>)meta.tx_key_length << 27 | (bit<32>)meta.ether_type; // the key bit, or none
-    }
-
     @id(0x01000070)
     action encap_v6_ip(@id(1) @format(IPV6_ADDRESS) ipv6_address_t src, @id(2) @format(IPV6_ADDRESS) ipv6_address_t dst,
                        @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
@@ -104,8 +101,8 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @id(0x01000071)
     action encap_v6_gre(@id(1) @format(IPV6_ADDRESS) ipv6_address_t src, @id(2) @format(IPV6_ADDRESS) ipv6_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_gre();
-        PUSH_IPV6((bit<32>)PROTO_GRE, 4 + meta.tx_key_length)
+        PUSH_GRE
+        PUSH_IPV6((bit<32>)PROTO_GRE, GRE_LENGTH)
     }
 
     @id(0x01000072)
@@ -117,27 +114,27 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     @id(0x01000073)
     action encap_v4_gre(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_gre();
-        PUSH_IPV4((bit<32>)PROTO_GRE, 4 + meta.tx_key_length)
+        PUSH_GRE
+        PUSH_IPV4((bit<32>)PROTO_GRE, GRE_LENGTH)
     }
 
     @id(0x01000074)
     action encap_v4_udp(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                         @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        PUSH_IPV4((bit<32>)PROTO_UDP, 8)
         PUSH_UDP(8)
+        PUSH_IPV4((bit<32>)PROTO_UDP, 8)
     }
 
     @id(0x01000075)
     action encap_v4_udp_tlv_gre(@id(1) @format(IPV4_ADDRESS) ipv4_address_t src, @id(2) @format(IPV4_ADDRESS) ipv4_address_t dst,
                                 @id(3) bit<8> hop_limit, @id(4) DscpMode dscp_mode, @id(5) bit<6> dscp, @id(6) bit<16> mtu) {
-        push_gre();
+        PUSH_GRE
         hdr.tx_tlv.setValid();
         hdr.tx_tlv.zero = 0;
         hdr.tx_tlv.next_header = PROTO_GRE;
-        hdr.tx_tlv.length = meta.length + 4 + meta.tx_key_length;
-        PUSH_IPV4((bit<32>)PROTO_UDP, 16 + meta.tx_key_length)
-        PUSH_UDP(16 + meta.tx_key_length)
+        hdr.tx_tlv.length = meta.length + GRE_LENGTH;
+        PUSH_UDP(12 + GRE_LENGTH)
+        PUSH_IPV4((bit<32>)PROTO_UDP, 12 + GRE_LENGTH)
     }
 
     /* One entry per peer and encapsulation, shared by all their sessions. */
@@ -161,13 +158,17 @@ control Session(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        session.apply();
-        if (meta.tunnel_id != 0) {
-            if (tunnel_tx.apply().hit) {
+        switch (session.apply().action_run) {
+            to_tunnel:
+            to_tunnel_keyed: {
                 // Not the length of the frame: it may have been padded.
-                if (meta.length |+| meta.overhead > meta.mtu) {
-                    meta.reason = Reason.TOO_BIG;
+                if (tunnel_tx.apply().hit) {
+                    if (meta.length > meta.mtu) {
+                        meta.reason = Reason.TOO_BIG;
+                    }
                 }
+            }
+            default: {
             }
         }
     }
