@@ -88,8 +88,10 @@ FUZZ_WRITES ?= 2000
 fuzz-write: $(VENV)/.dev ## broken Writes against a target; TARGET=softswitch|bmv2, FUZZ_WRITES=N
 	@$(BIN)/python fuzz/write.py --target $(TARGET) --runs $(FUZZ_WRITES)
 
-soak: $(VENV)/.dev ## ten minutes at saturation with table churn
-	@$(BIN)/python bench/soak.py
+SOAK_SECONDS ?= 600
+EXECUTOR ?= native
+soak: $(VENV)/.dev ## ten minutes at saturation with table churn (EXECUTOR=native|interpreter, SOAK_SECONDS=N)
+	@$(BIN)/python bench/soak.py --executor $(EXECUTOR) --seconds $(SOAK_SECONDS)
 
 test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
 	@$(BIN)/python tests/bmv2

@@ -1,16 +1,21 @@
 """A softswitch at saturation with table churn: no wrong packet, no growth in memory.
 
-    python bench/soak.py [--seconds S]
+    python bench/soak.py [--seconds S] [--executor native|interpreter] [--ports interfaces|grpc]
 
-Starts `p4pmip switch` with packets over gRPC and the router of tests/softswitch/programs. Numbered packets go in as
-fast as they come out again; each must come out in order and as one of the two entries says that are written in turn.
-Other entries come and go all the time. The memory of the forwarding process must not grow after the first tenth.
+Starts `p4pmip switch` with the router of tests/softswitch/programs and sends it numbered packets: over two pairs of
+interfaces in a network namespace of its own (root), far more than it can take, or over gRPC as fast as they come out
+again. Every packet that comes out must be whole, in order, and as one of the two entries says that are written in turn;
+over gRPC none may be missing. Other entries come and go all the time. The memory of the forwarding process must not
+grow after the first tenth.
 """
 
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import json
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +25,7 @@ from typing import Any
 import grpc
 from switch_writes import BATCH, FRAME, config, update  # type: ignore[import-not-found]
 
+from p4pmip.softswitch.ports.batch import Message, Vector, libc
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
@@ -27,9 +33,16 @@ WINDOW = 200
 """Packets on their way at once."""
 
 GROWTH_LIMIT = 1.05
+"""Memory at the end to memory after the first tenth."""
+
 SOURCES = (bytes.fromhex("010203040506"), bytes.fromhex("0a0b0c0d0e0f"))
-NUMBER_AT = 42
-"""Where the payload begins: Ethernet, IPv4, UDP."""
+NUMBER_AT, NUMBER_OCTETS = 42, 5
+"""The payload, behind Ethernet, IPv4, UDP."""
+
+IN, OUT = "ha", "hb"
+ETH_P_IP = 0x0800
+CLONE_NEWNET = 0x40000000
+MANY = 64
 
 
 def rss(switch: int) -> int:
@@ -45,54 +58,39 @@ def rss(switch: int) -> int:
 class Soak:
     """Packets and writes against one switch."""
 
-    def __init__(self, stub: Any, packets: Any, end: float) -> None:
+    def __init__(self, stub: Any, end: float) -> None:
         self.stub = stub
-        self.packets = packets
         self.end = end
         self.count = 0
         self.wrong = 0
         self.writes = 0
-        self.window = asyncio.Semaphore(WINDOW)
 
-    async def send(self) -> None:
-        """Numbered packets, never more than the window."""
-        request = MESSAGES["PacketStreamRequest"](device_id=1, port=1)
-        number = 0
-        while time.monotonic() < self.end:
-            await self.window.acquire()
-            request.packet = FRAME[:NUMBER_AT] + number.to_bytes(5, "big")
-            number += 1
-            await self.packets.write(request)
-        await self.packets.done_writing()
-
-    async def receive(self) -> None:
-        """Each must be the next one, and whole."""
-        async for response in self.packets:
-            self.window.release()
-            frame = response.packet
-            good = (
-                response.port == 2
-                and frame[NUMBER_AT:] == self.count.to_bytes(5, "big")
-                and frame[6:12] in SOURCES
-                and frame[0:6] == frame[6:12][::-1]
-                and frame[22] == FRAME[22] - 1
-            )
-            self.wrong += not good
-            self.count += 1
+    def check(self, frame: bytes, least: int, most: int) -> int:
+        """Count one packet that came out; its number."""
+        number = int.from_bytes(frame[NUMBER_AT : NUMBER_AT + NUMBER_OCTETS], "big")
+        good = (
+            least <= number <= most
+            and frame[6:12] in SOURCES
+            and frame[0:6] == frame[6:12][::-1]
+            and frame[12:22] == FRAME[12:22]
+            and frame[22] == FRAME[22] - 1
+        )
+        self.wrong += not good
+        self.count += 1
+        return number
 
     async def churn(self) -> None:
         """Rewrite the entry that forwards, and let others come and go."""
         info = config()
         turn = 0
+        others = [update(info, 100 + at) for at in range(BATCH)]
         while time.monotonic() < self.end:
             turn += 1
-            flip = self.forwarding(info, SOURCES[turn % 2], 2)
-            await self._write([flip])
-            others = [update(info, 100 + at) for at in range(BATCH)]
-            await self._write(others)
-            for one in others:
-                one.type = p4runtime.Update.DELETE
-            await self._write(others)
+            await self._write([self.forwarding(info, SOURCES[turn % 2], 2)])
+            for kind in (p4runtime.Update.INSERT, p4runtime.Update.DELETE):
+                for one in others:
+                    one.type = kind
+                await self._write(others)
 
     @staticmethod
     def forwarding(info: Any, source: bytes, kind: int) -> Any:
@@ -107,6 +105,93 @@ class Soak:
         request.election_id.low = 1
         await self.stub.Write(request)
         self.writes += len(updates)
+
+
+class GrpcTraffic:
+    """Packets over gRPC, never more on their way than the window: none is lost."""
+
+    def __init__(self, soak: Soak, packets: Any) -> None:
+        self.soak = soak
+        self.packets = packets
+        self.window = asyncio.Semaphore(WINDOW)
+
+    async def run(self) -> None:
+        """Send and receive until the end."""
+        await asyncio.gather(self.send(), self.receive())
+
+    async def send(self) -> None:
+        """Numbered packets, never more than the window."""
+        request = MESSAGES["PacketStreamRequest"](device_id=1, port=1)
+        number = 0
+        while time.monotonic() < self.soak.end:
+            await self.window.acquire()
+            request.packet = FRAME[:NUMBER_AT] + number.to_bytes(NUMBER_OCTETS, "big")
+            number += 1
+            await self.packets.write(request)
+        await self.packets.done_writing()
+
+    async def receive(self) -> None:
+        """Each must be the next one, and whole."""
+        async for response in self.packets:
+            self.window.release()
+            self.soak.check(response.packet, self.soak.count, self.soak.count)
+
+
+class WireTraffic:
+    """Packets over interfaces, more than the switch can take: what comes out is in order."""
+
+    def __init__(self, soak: Soak) -> None:
+        self.soak = soak
+
+    async def run(self) -> None:
+        """Send and receive until the end, in threads."""
+        await asyncio.gather(asyncio.to_thread(self.receive), asyncio.to_thread(self.send))
+
+    def send(self) -> None:
+        """Numbered packets from a process of its own."""
+        left = self.soak.end - time.monotonic()
+        subprocess.run([sys.executable, __file__, "--blast", str(left)], check=True)
+
+    def receive(self) -> None:
+        """Look at as many as one can: what this socket cannot hold was forwarded all the same."""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP)) as wire:
+            wire.bind((OUT, ETH_P_IP))
+            wire.settimeout(1.0)
+            least = 0
+            while time.monotonic() < self.soak.end:
+                with contextlib.suppress(TimeoutError):
+                    least = self.soak.check(wire.recv(2048), least, 1 << 8 * NUMBER_OCTETS) + 1
+
+
+def blast(seconds: float) -> None:
+    """Numbered packets on an interface, as fast as they are taken."""
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    wire.bind((IN, 0))
+    buffers = [ctypes.create_string_buffer(FRAME, len(FRAME)) for _ in range(MANY)]
+    vectors, messages = (Vector * MANY)(), (Message * MANY)()
+    for index, buffer in enumerate(buffers):
+        vectors[index].base, vectors[index].length = ctypes.addressof(buffer), len(FRAME)
+        messages[index].vectors = ctypes.addressof(vectors) + index * ctypes.sizeof(Vector)
+        messages[index].vector_count = 1
+    number, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for buffer in buffers:
+            digits = number.to_bytes(NUMBER_OCTETS, "big")
+            ctypes.memmove(ctypes.addressof(buffer) + NUMBER_AT, digits, NUMBER_OCTETS)
+            number += 1
+        libc.sendmmsg(wire.fileno(), ctypes.addressof(messages), MANY, 0)
+
+
+def links() -> None:
+    """A network namespace with two pairs of interfaces, for this process and its children."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        sys.exit("soak: network namespaces need root")
+    for outer, inner in ((IN, "sa"), (OUT, "sb")):
+        subprocess.run(["ip", "link", "add", outer, "type", "veth", "peer", "name", inner], check=True)
+        for one in (outer, inner):
+            Path(f"/proc/sys/net/ipv6/conf/{one}/disable_ipv6").write_text("1")
+            subprocess.run(["ip", "link", "set", one, "up"], check=True)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
 async def prepare(stub: Any) -> Any:
@@ -137,26 +222,42 @@ async def prepare(stub: Any) -> Any:
     return stream
 
 
-async def run(seconds: float) -> int:
+def forwarded() -> int:
+    """Frames that came out of the switch, whether there was time to look at them or not."""
+    lines = Path("/proc/net/dev").read_text().splitlines()
+    return next(int(one.split(":")[1].split()[1]) for one in lines if one.strip().startswith(f"{OUT}:"))
+
+
+async def traffic(soak: Soak, packets: str | None) -> None:
+    """All the packets, over gRPC or over interfaces."""
+    if packets is None:
+        await WireTraffic(soak).run()
+        return
+    async with grpc.aio.insecure_channel(packets) as channel:
+        stream: Any = channel.stream_stream(
+            f"/{SERVICE}/PacketStream",
+            MESSAGES["PacketStreamRequest"].SerializeToString,
+            MESSAGES["PacketStreamResponse"].FromString,
+        )()
+        await GrpcTraffic(soak, stream).run()
+
+
+async def run(seconds: float, executor: str, ports: str) -> int:
     """Start the switch, soak it, end it; 1 if something was wrong."""
+    interfaces = ["-i", "1@sa", "-i", "2@sb"] if ports == "interfaces" else ["--dp-grpc-server-addr", "127.0.0.1:0"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "p4pmip.cli.main", "switch", "--device-id", "1", "--cpu-port", "510",
-        "--grpc-server-addr", "127.0.0.1:0", "--dp-grpc-server-addr", "127.0.0.1:0", stderr=subprocess.PIPE,
+        sys.executable, "-m", "p4pmip.cli.main", "switch", "--device-id", "1", "--cpu-port", "510", "--executor",
+        executor, "--grpc-server-addr", "127.0.0.1:0", *interfaces, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
-    packets = (await process.stderr.readline()).decode().split()[-1]
+    packets = (await process.stderr.readline()).decode().split()[-1] if ports == "grpc" else None
     address = (await process.stderr.readline()).decode().split()[4].rstrip(",")
     try:
-        async with grpc.aio.insecure_channel(address) as one, grpc.aio.insecure_channel(packets) as two:
-            stub = p4runtime_grpc.P4RuntimeStub(one)
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = p4runtime_grpc.P4RuntimeStub(channel)
             stream = await prepare(stub)
-            channel: Any = two.stream_stream(
-                f"/{SERVICE}/PacketStream",
-                MESSAGES["PacketStreamRequest"].SerializeToString,
-                MESSAGES["PacketStreamResponse"].FromString,
-            )()
-            soak = Soak(stub, channel, time.monotonic() + seconds)
-            tasks = [asyncio.create_task(one) for one in (soak.send(), soak.receive(), soak.churn())]
+            soak = Soak(stub, time.monotonic() + seconds)
+            tasks = [asyncio.create_task(one) for one in (traffic(soak, packets), soak.churn())]
             await asyncio.sleep(seconds / 10)
             before = rss(process.pid)
             await asyncio.gather(*tasks)
@@ -167,12 +268,16 @@ async def run(seconds: float) -> int:
         await process.wait()
     report = {
         "seconds": seconds,
-        "packets": soak.count,
+        "executor": executor,
+        "ports": ports,
+        "checked": soak.count,
         "wrong": soak.wrong,
         "entries_written": soak.writes,
         "rss_before": before,
         "rss_after": after,
     }
+    if ports == "interfaces":
+        report["forwarded"] = forwarded()
     print(json.dumps(report))
     return int(soak.wrong > 0 or soak.count == 0 or after > before * GROWTH_LIMIT)
 
@@ -181,7 +286,19 @@ def main() -> int:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
-    return asyncio.run(run(parser.parse_args().seconds))
+    parser.add_argument("--executor", choices=("native", "interpreter"), default="native")
+    parser.add_argument(
+        "--ports", choices=("interfaces", "grpc"), default="grpc" if os.geteuid() else "interfaces",
+        help="what carries the packets (default: interfaces for root)",
+    )  # fmt: skip
+    parser.add_argument("--blast", type=float, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.blast:
+        blast(args.blast)
+        return 0
+    if args.ports == "interfaces":
+        links()
+    return asyncio.run(run(args.seconds, args.executor, args.ports))
 
 
 if __name__ == "__main__":
