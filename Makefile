@@ -1,4 +1,5 @@
-# Everything a checkout needs lives in .venv, made on first use and again when pyproject.toml changes.
+# Everything a checkout needs lives in .venv, made on first use and again when pyproject.toml changes. What is told of
+# that goes to standard error, so that a target's own output can be read by programs.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -14,21 +15,21 @@ help: ## list what can be made
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "p4pmip: $(PYTHON) is missing or older than 3.11; on Debian: apt-get install python3"; exit 1; }
+	  { echo "p4pmip: $(PYTHON) is missing or older than 3.11; on Debian: apt-get install python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "p4pmip: Python cannot make environments; on Debian: apt-get install python3-venv"; exit 1; }
-	@echo "p4pmip: making the environment in $(VENV)"
+	  { echo "p4pmip: Python cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "p4pmip: making the environment in $(VENV)" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.made pyproject.toml
-	@echo "p4pmip: installing p4pmip and what it runs with"
+	@echo "p4pmip: installing p4pmip and what it runs with" >&2
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@echo "p4pmip: installing what the tests and checks need"
+	@echo "p4pmip: installing what the tests and checks need" >&2
 	@$(BIN)/python -m pip install --quiet --group test --group lint
 	@touch $@
 
@@ -37,7 +38,7 @@ $(VENV)/.bench: $(VENV)/.dev
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.run
-	@echo "p4pmip: installing what the lab needs"
+	@echo "p4pmip: installing what the lab needs" >&2
 	@$(BIN)/python -m pip install --quiet --group lab
 	@touch $@
 
@@ -49,7 +50,7 @@ demo: $(VENV)/.run ## Figure 1 of the draft, end to end, on the softswitch
 test: $(VENV)/.dev ## the test suite; no root, under five minutes
 	@$(BIN)/python -m pytest -q -m "not root"
 
-test-root: $(VENV)/.dev ## the tests that need root: namespaces, raw sockets, an independent GRE peer
+test-root: $(VENV)/.dev $(VENV)/.lab ## the tests that need root: namespaces, raw sockets, the lab, a GRE peer
 	@$(BIN)/python -m pytest -q -m root
 
 lint: $(VENV)/.dev ## style and strict types
@@ -63,11 +64,14 @@ p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
 stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2
 	@$(BIN)/python -m tests.pipeline.run --target $(TARGET)
 
-lab: $(VENV)/.lab ## Figure 1 in Mininet with real hosts (root)
-	@$(BIN)/python mininet/lab.py
+LAB_TARGET = $(if $(filter-out file,$(origin TARGET)),--target $(TARGET))
+lab: $(VENV)/.lab ## Figure 1 in Mininet with real hosts and the live view (root): [TARGET=…] [VIEW=ADDR:PORT]
+	@$(BIN)/python mininet/lab.py $(LAB_TARGET) $(if $(VIEW),--view $(VIEW))
 
-scenario: $(VENV)/.lab ## play lab scenarios (root): NAME=overlap [TARGET=softswitch|bmv2] [JSON=1]
-	@$(BIN)/python mininet/scenario.py $(NAME) --target $(TARGET) $(if $(JSON),--json)
+# The softswitch's executor, or what was asked for expressly.
+SCENARIO_EXECUTOR = $(if $(filter-out file,$(origin EXECUTOR))$(filter-out bmv2,$(TARGET)),--executor $(EXECUTOR))
+scenario: $(VENV)/.lab ## play lab scenarios (root): NAME=overlap|…|all [TARGET=softswitch|bmv2] [EXECUTOR=…] [JSON=1]
+	@$(BIN)/python mininet/scenario.py $(NAME) --target $(TARGET) $(SCENARIO_EXECUTOR) $(if $(JSON),--json)
 
 bench: $(VENV)/.bench ## every figure beside its peer; under ten minutes
 	@PYTHONPATH=. $(BIN)/python bench/run.py

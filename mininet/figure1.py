@@ -12,8 +12,9 @@ Used by the lab and the scenarios, and by plain Mininet:
     mininet> py net['air'].move('mn1', 'mag2')
 
 Only Mininet and the standard library are imported: the switches and nodes are processes of the checkout's `p4pmip`.
-Every switch has a namespace of its own, in which its P4Runtime server and the node that controls it live too; nodes
-signal over a network of their own (`control`), as controllers do.
+Every switch has a namespace of its own, in which the node that controls it lives too; nodes signal over a network of
+their own (`control`), as controllers do. P4Runtime servers and admin APIs are Unix sockets in the lab's directory, to
+be reached from every namespace.
 """
 
 import json
@@ -34,7 +35,8 @@ from mininet.topo import Topo
 CONTROL_PORT = 99
 """Ports from here on belong to the machine that a switch runs on, not to its pipeline."""
 CPU_PORT = 510
-GRPC_PORT = 9559
+P4RUNTIME = "p4runtime"
+"""The socket of a switch's P4Runtime server, in the switch's directory."""
 START_SECONDS = 40.0
 STOP_SECONDS = 5.0
 
@@ -70,6 +72,8 @@ class Settings:
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="p4pmip-")))
     target: str = "softswitch"
     """`softswitch` or `bmv2`."""
+    executor: str | None = None
+    """The softswitch's `native` or `interpreter`; None: what it prefers."""
     transport: str = "mh"
     """Signalling: `mh` (Mobility Header over IPv6), or `udp` (RFC 5844)."""
     ipv4_tunnels: bool = False
@@ -168,7 +172,7 @@ def node_settings(settings: Settings, name: str, number: int) -> dict:
     return {
         "signalling": {"transport": settings.transport, "address": signalling_address(settings, number)},
         "tunnel": {"address": tunnel_address(settings, number)},
-        "target": f"127.0.0.1:{GRPC_PORT}/{number}",
+        "target": f"unix:{settings.directory / name / P4RUNTIME}/{number}",
         "journal": str(settings.directory / name / "journal.db"),
         "admin": str(settings.directory / name / "admin"),
     }
@@ -302,16 +306,23 @@ class Program:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it, with more force if it does not listen."""
-        if not self.running:
-            return
-        self.process.send_signal(number)
+    def kill(self) -> None:
+        """End it at once."""
+        end([self], signal.SIGKILL)
+
+
+def end(programs: list, number: int = signal.SIGTERM) -> None:
+    """End programs side by side, with more force if they do not listen."""
+    running = [program.process for program in programs if program.running]
+    for process in running:
+        process.send_signal(number)
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in running:
         try:
-            self.process.wait(STOP_SECONDS)
+            process.wait(max(deadline - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            process.kill()
+            process.wait()
 
 
 class PmipSwitch(Switch):
@@ -329,44 +340,58 @@ class PmipSwitch(Switch):
         """The node's admin socket."""
         return self.directory / "admin"
 
+    @property
+    def target(self) -> str:
+        """The switch, as `p4pmip tables` takes it."""
+        return f"unix:{self.directory / P4RUNTIME}/{self.number}"
+
+    @property
+    def logs(self) -> Path:
+        """Where `switch.log`, `node.log` and `p4runtime.log` are: the last is of every request to the switch."""
+        return self.directory / "logs"
+
     def data_ports(self) -> dict:
         """Port number -> interface name, without the control network's."""
         return {port: str(intf) for port, intf in self.intfs.items() if 0 < port < CONTROL_PORT}
 
     def start(self, _controllers) -> None:
-        """Start the switch; `batchStartup` waits for it."""
-        (self.directory / "pcaps").mkdir(parents=True, exist_ok=True)
-        for interface in self.data_ports().values():
-            run(self, f"sysctl -qw net.ipv6.conf.{interface}.disable_ipv6=1")
-            run(self, f"ethtool -K {interface} tx off rx off tso off gso off gro off")
-        run(self, "ip link set lo up")
+        """Start the switch and its node, which waits for it; `batchStartup` waits for both."""
+        for directory in (self.logs, self.directory / "pcaps"):
+            directory.mkdir(parents=True, exist_ok=True)
+        quiet = [f"sysctl -qw net.ipv6.conf.{interface}.disable_ipv6=1" for interface in self.data_ports().values()]
+        offload = [f"ethtool -K {one} tx off rx off tso off gso off gro off" for one in self.data_ports().values()]
+        addresses = []
         control = self.intfs.get(CONTROL_PORT)
         if control is not None:
-            run(self, f"ip address add fd00:c::{self.number}/64 dev {control} nodad")
-            run(self, f"ip address add 10.255.0.{self.number}/24 dev {control}")
-        self.switch_program = Program(
-            self, f"switch {self.name}", self.switch_command(), self.directory / "switch.log", self.directory
-        )
+            addresses.append(f"ip address add fd00:c::{self.number}/64 dev {control} nodad")
+            addresses.append(f"ip address add 10.255.0.{self.number}/24 dev {control}")
+        run(self, " && ".join([*quiet, *offload, "ip link set lo up", *addresses]))
         configuration = lma_configuration(self.settings) if self.name == "lma" else None
         configuration = configuration or mag_configuration(self.settings, self.name)
         file = self.directory / "node.toml"
         file.write_text(toml(configuration))
-        self.node_program = Program(
-            self, f"node {self.name}", [*p4pmip(), "run", str(file)], self.directory / "node.log", self.directory
-        )
+        self.switch_program = self._program("switch", self.switch_command())
+        log = ["--p4runtime-log", str(self.logs / "p4runtime.log")]
+        self.node_program = self._program("node", [*p4pmip(), "run", *log, str(file)])
         self.switch_program.start()
+        self.node_program.start()
+
+    def _program(self, what: str, command: list) -> Program:
+        return Program(self, f"{what} {self.name}", command, self.logs / f"{what}.log", self.directory)
 
     def switch_command(self) -> list:
         """The command line, which both targets understand."""
         program = ["simple_switch_grpc"] if self.settings.target == "bmv2" else [*p4pmip(), "switch"]
+        if self.settings.executor is not None:
+            program += ["--executor", self.settings.executor]
         ports = [word for port, name in self.data_ports().items() for word in ("-i", f"{port}@{name}")]
-        pcaps = ["--pcap", str(self.directory / "pcaps")]
-        common = [*program, "--no-p4", "--device-id", str(self.number), *ports, *pcaps]
-        return [*common, "--", "--grpc-server-addr", f"127.0.0.1:{GRPC_PORT}", "--cpu-port", str(CPU_PORT)]
+        common = [*program, "--no-p4", "--device-id", str(self.number), *ports, "--pcap", str(self.directory / "pcaps")]
+        address = f"unix:{self.directory / P4RUNTIME}"
+        return [*common, "--", "--grpc-server-addr", address, "--cpu-port", str(CPU_PORT)]
 
     def await_switch(self) -> None:
         """Return once the P4Runtime server listens."""
-        self.switch_program.await_ready(lambda: listens(self.pid, GRPC_PORT))
+        self.switch_program.await_ready(lambda: answers(self.directory / P4RUNTIME))
 
     def await_node(self) -> None:
         """Return once the node answers."""
@@ -374,20 +399,20 @@ class PmipSwitch(Switch):
 
     @classmethod
     def batchStartup(cls, switches) -> list:
-        """Mininet: all have been started; the nodes come after their switches, everything side by side."""
+        """Mininet: all have been started."""
         for switch in switches:
             switch.await_switch()
-            switch.node_program.start()
         for switch in switches:
             switch.await_node()
         return switches
 
-    def stop(self, deleteIntfs: bool = True) -> None:
-        """End the node, then the switch."""
-        for program in (self.node_program, self.switch_program):
-            if program is not None:
-                program.stop()
-        super().stop(deleteIntfs)
+    @classmethod
+    def batchShutdown(cls, switches) -> list:
+        """Mininet: the nodes end, then the switches."""
+        for kind in ("node_program", "switch_program"):
+            programs = [getattr(switch, kind) for switch in switches]
+            end([program for program in programs if program is not None])
+        return switches
 
 
 class Lan(Switch):
@@ -456,11 +481,16 @@ class MobileHost(LabHost):
             run(self, f"sysctl -qw net.ipv6.conf.{self.defaultIntf()}.{key}={value}")
         return found
 
-    def dhcp(self, seconds: int = 10) -> bool:
-        """Ask for the IPv4 home address once."""
+    def dhcp_client(self, seconds: int = 10):
+        """A DHCP client that asks for the IPv4 home address until it has it."""
         script = checkout() / "mininet" / DHCP_SCRIPT
         command = ["udhcpc", "-i", str(self.defaultIntf()), "-f", "-q", "-n", "-T", "1", "-t", str(seconds)]
-        client = self.popen([*command, "-s", str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return self.popen([*command, "-s", str(script)], stdin=subprocess.DEVNULL, **said)
+
+    def dhcp(self, seconds: int = 10) -> bool:
+        """Ask for the IPv4 home address once."""
+        client = self.dhcp_client(seconds)
         client.communicate()
         return client.returncode == 0
 

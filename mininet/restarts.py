@@ -1,8 +1,6 @@
 """Scenarios in which something is killed: with `kill -9`, under traffic, and started again."""
 
-import signal
-
-from lab import Lab
+from network import Lab
 from report import Report
 from traffic import SERVER, start_pings
 
@@ -11,8 +9,7 @@ _INTERVAL = 0.02
 
 def _killed_under_traffic(lab: Lab, report: Report, victim: str) -> None:
     """Kill a node, look at the traffic without it, start it again, and look at the keys."""
-    for name in ("mn1", "mn3"):
-        lab.attach(name, "mag1")
+    lab.attach("mn1", "mn3")
     before = {name: lab.keys(name) for name in ("lma", "mag1")}
     # Neighbours answer for themselves: who has not been asked for yet has to wait for the controller.
     lab.until(
@@ -20,7 +17,7 @@ def _killed_under_traffic(lab: Lab, report: Report, victim: str) -> None:
     )
     pings = start_pings(lab, "mn1", SERVER, 250, _INTERVAL)
     program = lab[victim].node_program
-    program.stop(signal.SIGKILL)
+    program.kill()
     answered = lab.ping("mn3", SERVER, 20)
     report.check("traffic goes on without it", answered == 20, f"{answered} of 20 pings answered")
     program.start()
@@ -53,10 +50,10 @@ def mag_restart(lab: Lab, report: Report) -> None:
 
 def rekey(lab: Lab, report: Report) -> None:
     """A MAG that has lost its journal gives a node a new downlink key; the LMA keeps the uplink key."""
-    lab.attach("mn1", "mag1")
+    lab.attach("mn1")
     before = {name: lab.keys(name) for name in ("lma", "mag1")}
     program = lab["mag1"].node_program
-    program.stop(signal.SIGKILL)
+    program.kill()
     for file in lab["mag1"].directory.glob("journal.db*"):
         file.unlink()
     program.start()
@@ -72,11 +69,10 @@ def rekey(lab: Lab, report: Report) -> None:
 
 def switch_restart(lab: Lab, report: Report) -> None:
     """The LMA's switch is killed: its node fills it again."""
-    for name in ("mn1", "mn3"):
-        lab.attach(name, "mag1")
+    lab.attach("mn1", "mn3")
     before = lab.keys("lma")
     switch = lab["lma"]
-    switch.switch_program.stop(signal.SIGKILL)
+    switch.switch_program.kill()
     switch.switch_program.start()
     switch.await_switch()
     lab.until(lambda: lab.ping("mn1", SERVER, 1) == 1, "mn1 reaches its operator again", 30)

@@ -1,48 +1,81 @@
-"""Run scenarios of the lab, set-up and clean-up included: scenario.py NAME... [--target softswitch|bmv2] [--json]
+"""Run scenarios of the lab, set-up and clean-up included.
 
-The exit status is 0 if every check holds, 1 if not, 2 for a wrong command line, 3 if the machine lacks a tool.
+scenario.py NAME... [--target softswitch|bmv2] [--executor native|interpreter] [--json]
+
+The exit status is 0 if every check holds, 1 if not, 2 for a wrong command line or a machine that lacks something.
 """
 
 import argparse
 import json
-import re
+import os
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
-import figure1
-from lab import Interrupted, Lab, missing_tools
-from mininet.log import setLogLevel
-from report import Report
-from scenarios import SCENARIOS
+import machine
 
-_LEFT_OVER = re.compile(r"^(lma|mag\d|air|control|op[ab]|mn\d)-eth\d+")
+TARGETS = ("softswitch", "bmv2")
+EXECUTORS = ("native", "interpreter")
 
 
-def left_over(lab: Lab) -> list[str]:
-    """Interfaces and processes of a lab that has ended."""
-    found = [name.name for name in Path("/sys/class/net").iterdir() if _LEFT_OVER.match(name.name)]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:  # it has just ended
-                continue
-            if any(word.startswith(bytes(lab.directory)) for word in words):
-                found.append(f"process {entry.name}: {b' '.join(words).decode(errors='replace')}")
-    return found
+class Parser(argparse.ArgumentParser):
+    """A wrong command line is told in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and end."""
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
-def run(name: str, target: str, tell: bool) -> Report:
-    """One scenario from nothing to nothing; its logs are kept if it fails."""
+def arguments_of(words: list[str], scenarios: tuple[str, ...]) -> argparse.Namespace:
+    """The command line, checked; words may be empty, as make passes what was not given."""
+    parser = Parser(prog="scenario", description="Unattended scenarios of the lab of Figure 1.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or: {', '.join(scenarios)}")
+    parser.add_argument("--target", default=TARGETS[0], help=f"{' or '.join(TARGETS)}; default: {TARGETS[0]}")
+    parser.add_argument("--executor", help=f"what runs the softswitch's packets: {' or '.join(EXECUTORS)}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a scenario and nothing else")
+    arguments = parser.parse_args(words)
+    arguments.executor = arguments.executor or None
+    valid = f"(valid: {', '.join(scenarios)}; or all)"
+    if not arguments.names:
+        parser.error(f"which scenario? {valid}")
+    if arguments.names == ["all"]:
+        arguments.names = list(scenarios)
+    unknown = [name for name in arguments.names if name not in scenarios]
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(unknown)} {valid}")
+    if arguments.target not in TARGETS:
+        parser.error(f"no such target: {arguments.target} (valid: {', '.join(TARGETS)})")
+    if arguments.executor is not None and arguments.executor not in EXECUTORS:
+        parser.error(f"no such executor: {arguments.executor} (valid: {', '.join(EXECUTORS)})")
+    if arguments.executor is not None and arguments.target != "softswitch":
+        parser.error(f"the executor is the softswitch's: target {arguments.target} has none")
+    return arguments
+
+
+def run(name: str, target: str, executor: str | None, tell: bool):  # type: ignore[no-untyped-def]
+    """The report of one scenario, from nothing to nothing; its logs are kept if it fails."""
+    # Here and below: imported once Mininet is known to be there.
+    import figure1
+    from ending import Interrupted
+    from network import Lab
+    from report import Report
+    from scenarios import SCENARIOS
+
     scenario = SCENARIOS[name]
     report = Report(name, tell)
-    settings = scenario.settings(Path(tempfile.mkdtemp(prefix=f"p4pmip-{name}-")), target)
+    settings = scenario.settings(Path(tempfile.mkdtemp(prefix=f"p4pmip-{name}-")), target, executor)
     lab = Lab(settings)
+    began = time.monotonic()
     try:
         with lab:
+            ran = lab.executors()
+            wanted = {executor or ("native" if target == "softswitch" else machine.BMV2)}
+            took = f"{time.monotonic() - began:.1f} s"
+            report.check("set-up", ran == wanted, f"in {took}; switches: {target}, {', '.join(sorted(ran))}")
             scenario.play(lab, report)
     except figure1.Failure as failure:
         report.check("course", False, str(failure))
@@ -52,42 +85,51 @@ def run(name: str, target: str, tell: bool) -> Report:
     except Exception:
         report.check("course", False, traceback.format_exc())
     finally:
-        remaining = left_over(lab)
-        report.check("clean-up", not remaining, ", ".join(remaining) or "no process, interface or namespace is left")
+        remaining = [*lab.left_over, *lab.traces()]
+        told = f"no process, interface or namespace is left after {time.monotonic() - began:.1f} s"
+        if "course" not in [check.name for check in report.checks]:
+            report.check("every node and switch ended well", not lab.badly_ended, "\n".join(lab.badly_ended))
+        report.check("clean-up", not remaining, ", ".join(remaining) or told)
         if report.ok:
             shutil.rmtree(settings.directory)
-        elif tell:
-            print(f"  the logs and captures are in {settings.directory}")
+        else:
+            print(f"  the logs and captures are in {settings.directory}", file=sys.stderr)
     return report
 
 
 def main() -> int:
     """Run what the command line names."""
-    parser = argparse.ArgumentParser(description="Unattended scenarios of the lab of Figure 1.")
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"all, or: {', '.join(SCENARIOS)}")
-    parser.add_argument("--target", choices=("softswitch", "bmv2"), default="softswitch")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a scenario and nothing else")
-    arguments = parser.parse_args()
-    names = list(SCENARIOS) if arguments.names == ["all"] else arguments.names
-    unknown = [name for name in names if name not in SCENARIOS]
-    if unknown:
-        parser.error(f"no such scenario: {', '.join(unknown)} (valid: all, {', '.join(SCENARIOS)})")
-    missing = missing_tools(arguments.target)
-    if missing:
-        print(f"The scenarios need {', '.join(missing)}.", file=sys.stderr)
-        return 3
+    arguments = None
+    lacking = machine.lacks_mininet()
+    if lacking is None:
+        from scenarios import SCENARIOS
+
+        arguments = arguments_of(sys.argv[1:], tuple(SCENARIOS))
+        lacking = machine.lacks(arguments.target)
+    if lacking is not None:
+        print(f"scenario: {lacking}", file=sys.stderr)
+        return 2
+    assert arguments is not None
+    # Mininet starts processes while the lab's own reads of tables have threads.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    from mininet.log import setLogLevel
+
     setLogLevel("critical" if arguments.json else "warning")
     good = True
     try:
-        for name in names:
-            report = run(name, arguments.target, not arguments.json)
+        for name in arguments.names:
+            report = run(name, arguments.target, arguments.executor, not arguments.json)
             good = good and report.ok
             if arguments.json:
                 print(json.dumps(report.as_json()), flush=True)
-    except Interrupted:
+    except KeyboardInterrupt as interrupt:
+        print(f"scenario: interrupted {interrupt}".rstrip(), file=sys.stderr)
         return 130
     return 0 if good else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before anything was begun
+        sys.exit(130)

@@ -3,7 +3,7 @@
 import sys
 
 import figure1
-from lab import Lab
+from network import Lab
 from report import Report
 from traffic import SERVER
 
@@ -27,8 +27,7 @@ def _counted(lab: Lab, switch: str, reason: str, packets: int) -> bool:
 
 def spoof(lab: Lab, report: Report) -> None:
     """Forged sources, signalling and tunnel packets from an access link are refused, counted, and harm nobody."""
-    for name in ("mn1", "mn2", "mn3"):
-        lab.attach(name, "mag1")
+    lab.attach("mn1", "mn2", "mn3")
     sent = len(lab.messages("lma"))
     keys = {name: lab.keys(name) for name in ("lma", "mag1")}
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import figure1
-from lab import Lab
+from network import Lab
 
+from p4pmip.wire import icmpv6
 from p4pmip.wire.capture import Frame
 from p4pmip.wire.ethernet import Ethernet, EtherType, mac
 from p4pmip.wire.fault import Fault
+from p4pmip.wire.icmpv6 import RouterAdvertisement
 from p4pmip.wire.ip import IPProtocol, IPv4Packet, IPv6Packet, decode_ip
 from p4pmip.wire.packet import Packet, decode_frame
 
@@ -116,6 +118,19 @@ def delivered(lab: Lab, mag: str) -> list[tuple[Frame, Ethernet, IPv4Packet | IP
         user = _user_packet(frame)
         if user is not None:
             found.append((frame, *user))
+    return found
+
+
+def advertisements(lab: Lab, mag: str) -> list[tuple[Ethernet, RouterAdvertisement]]:
+    """The Router Advertisements that a MAG has sent into its cell."""
+    found = []
+    for frame in lab.arrivals("air", mag):
+        ethernet = Ethernet.decode(frame.octets)
+        packet = None if isinstance(ethernet, Fault) else decode_ip(ethernet.payload)
+        if isinstance(packet, IPv6Packet) and packet.next_header == IPProtocol.ICMPV6:
+            message = icmpv6.decode(packet.payload, packet.source, packet.destination)
+            if isinstance(message, RouterAdvertisement):
+                found.append((ethernet, message))
     return found
 
 

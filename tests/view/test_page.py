@@ -13,6 +13,7 @@ from p4pmip.demo.figure1 import Subscriber
 from p4pmip.demo.lab import SECONDS, Lab, running
 from p4pmip.demo.targets import STARTERS
 from p4pmip.view.server import ViewServer
+from p4pmip.view.sources import Local
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (Debian: apt-get install chromium)")
 
@@ -23,7 +24,7 @@ HTML = "<img src=x onerror=document.title='owned'>"
 async def viewed() -> AsyncIterator[tuple[Lab, str]]:
     """Figure 1, and the address of its page."""
     async with running(STARTERS["softswitch"], "session", lambda *_: None) as lab:
-        server = ViewServer([(node, lab.events[name]) for name, node in lab.nodes.items()], ("127.0.0.1", 0))
+        server = ViewServer([Local(node, lab.events[name]) for name, node in lab.nodes.items()], ("127.0.0.1", 0))
         url = await server.start()
         try:
             yield lab, url

@@ -1,21 +1,30 @@
 """The page's server without a browser: what it refuses, and what its headers say."""
 
+import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from p4pmip.demo.lab import running
+from p4pmip.demo import figure1
+from p4pmip.demo.lab import SECONDS, running
 from p4pmip.demo.targets import STARTERS
 from p4pmip.errors import P4pmipError
+from p4pmip.node.admin import Admin
 from p4pmip.view.server import ViewServer, address_of
+from p4pmip.view.sources import Local
 
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     """The page of Figure 1."""
     async with running(STARTERS["softswitch"], "session", lambda *_: None) as lab:
-        server = ViewServer([(node, lab.events[name]) for name, node in lab.nodes.items()], ("127.0.0.1", 0))
+        server = ViewServer([Local(node, lab.events[name]) for name, node in lab.nodes.items()], ("127.0.0.1", 0))
         yield await server.start()
         await server.stop()
 
@@ -60,3 +69,54 @@ def test_no_addresses(text: str) -> None:
     """One line with what would be right."""
     with pytest.raises(P4pmipError, match="--view"):
         address_of(text)
+
+
+async def test_nodes_of_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`p4pmip view` shows what their admin sockets and switches say, by their names, and that one is gone."""
+    monkeypatch.chdir(tmp_path)
+    async with AsyncExitStack() as stack:
+        lab = await stack.enter_async_context(running(STARTERS["softswitch"], "session", lambda *_: None))
+        admins = {name: Admin(node, lab.events[name]) for name, node in lab.nodes.items()}
+        for admin in admins.values():
+            await admin.start()
+        words = ["-m", "p4pmip.cli.main", "view"]
+        process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        url = (await process.stdout.readline()).decode().split()[-1]
+        lab.plug(figure1.SUBSCRIBERS[0], "mag-1")
+        await lab.mobile_nodes["mn-1"].dhcp(SECONDS)
+        session = lab.session("lma", figure1.SUBSCRIBERS[0])
+        assert session is not None
+        async with aiohttp.ClientSession() as http, http.get(url + "events") as answer:
+            shown: dict[str, Any] = {}
+            async with asyncio.timeout(SECONDS):
+                async for line in answer.content:
+                    if line.startswith(b"data:"):
+                        shown |= json.loads(line[5:])["set"]
+                    if _complete(shown, session.session_id):
+                        break
+            assert shown[f"session/lma/{session.session_id}"]["uplink_key"] == session.uplink_key
+            assert shown["node/mag-1"]["roles"] == ["mag"]
+            await admins["mag-2"].stop()
+            async with asyncio.timeout(SECONDS):
+                async for line in answer.content:
+                    if line.startswith(b"data:"):
+                        shown |= json.loads(line[5:])["set"]
+                    if shown["node/mag-2"]["state"] == "unreachable":
+                        break
+        process.terminate()
+        assert await process.wait() == 0
+        for name in ("lma", "mag-1"):
+            await admins[name].stop()
+
+
+def _complete(shown: dict[str, Any], session: int) -> bool:
+    """Whether the page would show the session, its messages by the nodes' names, its entries and its packets."""
+    messages = [one for key, one in shown.items() if key.startswith("message/")]
+    return (
+        f"session/lma/{session}" in shown
+        and f"traffic/lma/{session}" in shown
+        and bool(shown.get("table/lma/session", {}).get("count"))
+        and any((one["from"], one["to"]) == ("mag-1", "lma") for one in messages)
+        and any((one["from"], one["to"]) == ("lma", "mag-1") for one in messages)
+    )

@@ -100,8 +100,9 @@ def _print(result: "Result", as_json: bool) -> None:
 async def _viewed(lab: "Lab", text: str) -> AsyncIterator[asyncio.Event]:
     """Serve the live view; the event is set when somebody wants to end."""
     from p4pmip.view.server import ViewServer, address_of
+    from p4pmip.view.sources import Local
 
-    server = ViewServer([(node, lab.events[name]) for name, node in lab.nodes.items()], address_of(text))
+    server = ViewServer([Local(node, lab.events[name]) for name, node in lab.nodes.items()], address_of(text))
     url = await server.start()
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()

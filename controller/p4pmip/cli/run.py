@@ -83,8 +83,9 @@ async def _run(service: Any, view: tuple[str, int] | None) -> int:
 
 async def _serve_view(service: Any, address: tuple[str, int], stack: AsyncExitStack) -> None:
     from p4pmip.view.server import ViewServer
+    from p4pmip.view.sources import Local
 
-    server = ViewServer([(node, service.events[name]) for name, node in service.nodes.items()], address)
+    server = ViewServer([Local(node, service.events[name]) for name, node in service.nodes.items()], address)
     _LOGGER.info("the live view is at %s", await server.start())
     stack.push_async_callback(server.stop)
 

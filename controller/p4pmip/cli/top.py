@@ -16,7 +16,6 @@ from p4pmip.errors import P4pmipError
 if TYPE_CHECKING:
     import curses
 
-    from p4pmip.node.client import NodeClient
     from p4pmip.view.model import Model
 
 Json = dict[str, Any]
@@ -52,93 +51,47 @@ def run(args: argparse.Namespace) -> int:
     from p4pmip.node.client import NodeClient
     from p4pmip.view.model import Model
 
-    client = NodeClient.find(args.node)
-    names: dict[str, str] = {}
-    model = Model(names)
-    _know_peers(client, names)
+    where = NodeClient.find(args.node).where
+    model = Model()
     if args.once:
-        asyncio.run(_look_once(client, model, args))
+        asyncio.run(_look_once(where, model, args))
         print("\n".join(lines(model)))
         return 0
     if not sys.stdout.isatty():
         raise P4pmipError("top", "standard output", "is no terminal", ["--once"])
     import curses
 
-    curses.wrapper(lambda screen: asyncio.run(_watch(screen, client, model, args)))
+    curses.wrapper(lambda screen: asyncio.run(_watch(screen, where, model, args)))
     return 0
-
-
-def _know_peers(client: "NodeClient", names: dict[str, str]) -> None:
-    from p4pmip.node.schema import SIGNALLING_PORT
-
-    for peer in client.get("/health")["peers"]:
-        names[peer["address"]] = names[f"[{peer['address']}]:{SIGNALLING_PORT}"] = peer["name"]
 
 
 # --- reading ------------------------------------------------------------------------------------------
 
 
-async def _look_once(client: "NodeClient", model: "Model", args: argparse.Namespace) -> None:
-    await _read(client, model, args)
-    # Counters are read twice: two readings make a rate.
-    await asyncio.sleep(args.interval)
-    await _read(client, model, args)
+async def _look_once(where: str, model: "Model", args: argparse.Namespace) -> None:
+    from p4pmip.view.sources import Remote
+
+    async with Remote(where, args.target) as node:
+        # Counters are read twice: two readings make a rate.
+        for seconds in (0.0, args.interval):
+            await asyncio.sleep(seconds)
+            await node.know(model)
+            await node.count(model)
 
 
-async def _read(client: "NodeClient", model: "Model", args: argparse.Namespace) -> None:
-    """One round: what the node says of itself, and its switch's counters."""
-    health = await asyncio.to_thread(client.get, "/health")
-    # A session's id is what its entries in the switch carry; `desired` tells both.
-    label = health["switch"]["target"]
-    desired = await asyncio.to_thread(client.get, f"/desired?target={label}")
-    about = {int(number): row for number, row in desired["sessions"].items()}
-    rows = {row["mn"]: row for row in (await asyncio.to_thread(client.get, "/bindings"))["bindings"]}
-    name = health["node"]
-    shown = {number: {**rows.get(row["mn"], {}), **row} for number, row in about.items()}
-    model.sessions(name, shown.items())
-    model.node(name, state=health["switch"]["state"], reason=health["switch"]["reason"], target=label)
-    try:
-        await _counters(model, name, args.target or label, shown)
-    except P4pmipError as error:
-        model.node(name, reason=f"no rates and drops: {error}")
+async def _watch(screen: "curses.window", where: str, model: "Model", args: argparse.Namespace) -> None:
+    from p4pmip.view.sources import Remote
 
-
-async def _counters(model: "Model", name: str, target: str, sessions: dict[int, Json]) -> None:
-    from p4pmip.p4runtime import deployment
-    from p4pmip.p4runtime.client import Client
-    from p4pmip.p4runtime.reader import Reader
-    from p4pmip.p4runtime.target import parse_target
-    from p4pmip.view.poll import Poll
-
-    async with Client(parse_target(target)) as client:
-        pipeline = await deployment.running(client)
-        if pipeline is None:
-            raise P4pmipError("target", target, "runs no pipeline")
-        reader = Reader(client, pipeline)
-        await Poll(model, name, reader, pipeline.schema).round(sessions, time.monotonic())
-
-
-async def _watch(screen: "curses.window", client: "NodeClient", model: "Model", args: argparse.Namespace) -> None:
     screen.nodelay(True)
-    loop = asyncio.get_running_loop()
-
-    def listen() -> None:
+    async with Remote(where, args.target, args.interval) as node:
+        await node.know(model)
+        watching = asyncio.create_task(node.watch(model))
         try:
-            for told in client.events(0):
-                loop.call_soon_threadsafe(model.event, told)
-        except (P4pmipError, RuntimeError):
-            return  # the node has ended, or we have: the next round says so
-
-    import threading
-
-    threading.Thread(target=listen, daemon=True).start()
-    due = 0.0
-    while screen.getch() not in (ord("q"), 27):
-        if time.monotonic() >= due:
-            await _read(client, model, args)
-            due = time.monotonic() + args.interval
-        _draw(screen, list(lines(model)))
-        await asyncio.sleep(KEYS)
+            while screen.getch() not in (ord("q"), 27):
+                _draw(screen, list(lines(model)))
+                await asyncio.sleep(KEYS)
+        finally:
+            watching.cancel()
 
 
 def _draw(screen: "curses.window", text: list[str]) -> None:

@@ -69,6 +69,7 @@ class Admin:
         application.add_routes(
             [
                 web.get("/bindings", self._bindings),
+                web.get("/sessions", self._sessions),
                 web.get("/counters", self._counters),
                 web.get("/health", self._health),
                 web.get("/events", self._stream),
@@ -146,11 +147,21 @@ class Admin:
         rows = [binding_json(node.config, node.name, session) for session in node.sessions()]
         return web.json_response({"bindings": rows})
 
+    async def _sessions(self, request: web.Request) -> web.Response:
+        """The bindings by the numbers that their entries in the switch carry; `?limit=N`: only the first."""
+        node, limit = self._node, request.query.get("limit", "")
+        if limit and not limit.isdecimal():
+            raise P4pmipError("limit", limit, "not a number")
+        sessions = list(node.sessions())
+        shown = sessions[: int(limit)] if limit else sessions
+        rows = {one.session_id: binding_json(node.config, node.name, one) for one in shown}
+        return web.json_response({"count": len(sessions), "sessions": rows})
+
     async def _counters(self, _request: web.Request) -> web.Response:
         return web.json_response(counters(self._node))
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return web.json_response(health(self._node))
+        return web.json_response(health(self._node) | {"started": self._events.started})
 
     async def _exposition(self, _request: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}

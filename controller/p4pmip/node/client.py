@@ -32,7 +32,7 @@ class NodeClient:
     """
 
     def __init__(self, where: str, seconds: float = 30.0) -> None:
-        self._where = where
+        self.where = where
         self._seconds = seconds
 
     @classmethod
@@ -86,14 +86,14 @@ class NodeClient:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise P4pmipError("--node", self._where, "does not answer with JSON")
+            raise P4pmipError("--node", self.where, "does not answer with JSON")
         return document
 
     def _connection(self, seconds: float | None) -> HTTPConnection:
-        address = tcp_address(self._where)
+        address = tcp_address(self.where)
         if address is not None:
             return HTTPConnection(*address, timeout=seconds)
-        return _UnixConnection(self._where, seconds)
+        return _UnixConnection(self.where, seconds)
 
     @staticmethod
     def _request(connection: HTTPConnection, method: str, path: str, body: Json | None) -> HTTPResponse:
@@ -102,11 +102,11 @@ class NodeClient:
         return connection.getresponse()
 
     def _silence(self, error: Exception) -> P4pmipError:
-        return P4pmipError("--node", self._where, f"no node answers ({error})")
+        return P4pmipError("--node", self.where, f"no node answers ({error})")
 
     def _refusal(self, status: int, octets: bytes) -> P4pmipError:
         try:
             told = json.loads(octets)
             return P4pmipError(told["place"], told["value"], told["error"], told["choices"])
         except (ValueError, KeyError, TypeError):
-            return P4pmipError("--node", self._where, f"answers with status {status}")
+            return P4pmipError("--node", self.where, f"answers with status {status}")

@@ -61,6 +61,8 @@ class Events:
         self._config = config
         self._name = name
         self._number = 0
+        self.started = time.time()
+        """When the numbering of events began."""
         self._history: deque[Event] = deque(maxlen=HISTORY)
         self._listeners: list[Listener] = []
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from p4pmip.node.engines import signalling_endpoint
 from p4pmip.node.node import Node
 from p4pmip.p4runtime.arbitration import State
 
@@ -19,8 +20,16 @@ def health(node: Node) -> Json:
     alarms = {name: count for part in counters(node).values() for name, count in part.items() if "alarm" in name}
     return {
         "node": node.name,
+        "roles": [role for role, engine in (("lma", node.lma), ("mag", node.mag)) if engine is not None],
+        "signalling": str(signalling_endpoint(node.settings)),
+        "tunnel": str(node.settings.tunnel.address),
         "ready": session.state is State.READY,
-        "switch": {"target": session.target.label, "state": session.state.value, "reason": session.reason},
+        "switch": {
+            "target": session.target.label,
+            "address": f"{session.target.address}/{session.target.device_id}",
+            "state": session.state.value,
+            "reason": session.reason,
+        },
         "sessions": sum(1 for _ in node.sessions()),
         "peers": [
             {

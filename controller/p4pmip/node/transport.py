@@ -43,7 +43,7 @@ class Transport(Protocol):
         """Send once; a loss is the engine's to repair, as on any network."""
 
     def close(self) -> None:
-        """Let go of the address."""
+        """Let go of the address; nothing if that has been done."""
 
 
 class UdpTransport(asyncio.DatagramProtocol):
@@ -142,6 +142,7 @@ class MobilityHeaderTransport:
             _LOGGER.debug("[%s] to %s: %s", self.local, destination, error)
 
     def close(self) -> None:
-        """Let go of the address."""
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
+        """Let go of the address; nothing if that has been done."""
+        if self._socket.fileno() != -1:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()

@@ -61,9 +61,9 @@ class Model:
         names: What to call the end points of signalling, by their text.
     """
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
         self.revision = 0
-        self._names = names
+        self._names = dict(names or {})
         self._documents: OrderedDict[str, tuple[int, Json]] = OrderedDict()
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._floor = 0
@@ -111,7 +111,22 @@ class Model:
         found = self._messages.get(number)
         return None if found is None else {**found[0], "message": found[1]}
 
+    def sessions_of(self, node: str) -> dict[int, Json]:
+        """A node's sessions by their ids, as far as they are shown."""
+        return {one["id"]: one for one in self.documents("session") if one["node"] == node}
+
     # --- what is the case -----------------------------------------------------------------------------
+
+    def call(self, end_point: str, name: str, known: bool = True) -> None:
+        """What to call an end point of signalling; where it is not `known` who that is, only if nobody said better."""
+        if known:
+            self._names[end_point] = name
+        else:
+            self._names.setdefault(end_point, name)
+
+    def restarted(self, node: str) -> None:
+        """A node began anew: so do the numbers of its events."""
+        self._told.pop(node, None)
 
     def node(self, name: str, **about: object) -> None:
         """Something about a node; what is not mentioned stays."""

@@ -2,28 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from ipaddress import ip_address
-from typing import Any
 
 from aiohttp import web
 
 from p4pmip.errors import P4pmipError
-from p4pmip.node.bindings import binding_json
-from p4pmip.node.engines import signalling_endpoint
-from p4pmip.node.events import Events
-from p4pmip.node.node import Node
-from p4pmip.p4runtime.arbitration import State
-from p4pmip.p4runtime.status import TargetError
 from p4pmip.view.model import Model
-from p4pmip.view.poll import Poll
+from p4pmip.view.sources import Source
 
 DEFAULT = "127.0.0.1:0"
 INTERVAL = 0.1
 """Seconds between two looks at what changed."""
-POLL = 0.5
-"""Seconds between two rounds over a switch."""
 KEEP_ALIVE = 150
 """Looks without a change after which the stream says that it still is there."""
 
@@ -39,8 +30,8 @@ _FILES = {"index.html": "text/html", "view.css": "text/css", "view.js": "text/ja
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def address_of(text: str) -> tuple[str, int]:
-    """`ADDRESS:PORT` or `[ADDRESS]:PORT`; P4pmipError if it is no such thing."""
+def address_of(text: str, place: str = "--view") -> tuple[str, int]:
+    """`ADDRESS:PORT` or `[ADDRESS]:PORT`; P4pmipError, which names the place, if it is no such thing."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
@@ -48,7 +39,7 @@ def address_of(text: str) -> tuple[str, int]:
     except ValueError:
         address = None
     if not colon or address is None or not port.isdecimal() or int(port) > 65535:
-        raise P4pmipError("--view", text, "is no address and port", [DEFAULT, "[::1]:8080"])
+        raise P4pmipError(place, text, "is no address and port", [DEFAULT, "[::1]:8080"])
     return str(address), int(port)
 
 
@@ -56,25 +47,19 @@ class ViewServer:
     """Serves the page of some nodes.
 
     Args:
-        nodes: The nodes with their events.
+        sources: The nodes.
         address: Where to listen, as `address_of` has it; port 0 is any free one.
     """
 
-    def __init__(self, nodes: list[tuple[Node, Events]], address: tuple[str, int]) -> None:
-        self._nodes = nodes
+    def __init__(self, sources: Sequence[Source], address: tuple[str, int]) -> None:
+        self._sources = sources
         self._address = address
         self._hosts: frozenset[str] = frozenset()
         self._ending = asyncio.Event()
         self._watchers = 0
-        self._work: list[asyncio.Task[None]] = []
+        self._work: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
-        names: dict[str, str] = {}
-        for node, _ in nodes:
-            for name, settings in node.config.nodes.items():
-                names[str(signalling_endpoint(settings))] = name
-            for name, peer in node.settings.peers.items():
-                names.setdefault(str(peer.address), name)
-        self.model = Model(names)
+        self.model = Model()
 
     async def start(self) -> str:
         """Listen; the answer is the page's address.
@@ -174,49 +159,15 @@ class ViewServer:
 
     def _look(self) -> None:
         self._watchers += 1
-        if self._watchers == 1:
-            loop = asyncio.get_running_loop()
-            for node, events in self._nodes:
-                self._work += [loop.create_task(self._follow(node, events)), loop.create_task(self._poll(node))]
+        if self._work is None:
+            self._work = asyncio.get_running_loop().create_task(self._watch())
 
     def _idle(self) -> None:
-        for task in self._work:
-            task.cancel()
-        self._work.clear()
+        if self._work is not None:
+            self._work.cancel()
+        self._work = None
 
-    def _know(self, node: Node) -> None:
-        """What stands in no event."""
-        settings, session = node.settings, node.switch.session
-        self.model.node(
-            node.name,
-            roles=[role for role, engine in (("lma", node.lma), ("mag", node.mag)) if engine is not None],
-            signalling=str(settings.signalling.address),
-            tunnel=str(settings.tunnel.address),
-            target=session.target.label,
-            state=session.state.value,
-            reason=session.reason,
-        )
-        rows = ((one.session_id, binding_json(node.config, node.name, one)) for one in node.sessions())
-        self.model.sessions(node.name, rows)
-
-    async def _follow(self, node: Node, events: Events) -> None:
-        self._know(node)
-        with events.listen(0) as listener:
-            while True:
-                event = await listener.queue.get()
-                told: dict[str, Any] | None = events.json(event)
-                if told is not None:
-                    self.model.event(told)
-
-    async def _poll(self, node: Node) -> None:
-        session = node.switch.session
-        while True:
-            if session.state is State.READY:
-                poll = Poll(self.model, node.name, session.reader, session.pipeline.schema)
-                shown = {one["id"]: one for one in self.model.documents("session") if one["node"] == node.name}
-                try:
-                    await poll.round(shown, asyncio.get_running_loop().time())
-                except TargetError as error:
-                    self.model.node(node.name, reason=str(error))
-            self._know(node)
-            await asyncio.sleep(POLL)
+    async def _watch(self) -> None:
+        # First who is who: messages are shown with names.
+        await asyncio.gather(*(source.introduce(self.model) for source in self._sources))
+        await asyncio.gather(*(source.watch(self.model) for source in self._sources))
