@@ -70,8 +70,10 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
             source.apply(hdr, meta);
         }
         routable.apply(hdr, meta);
-        // From a transport or service link, and not at the end of its downlink: at an LMA. Whose address?
-        if (meta.reason == Reason.NONE && FROM_NETWORK && meta.direction != Direction.DOWNLINK) {
+        // From a transport or service link, and not at the end of its downlink: at an LMA. Whose address? At a MAG with
+        // local routing the same is asked of what comes from mobile nodes.
+        if (meta.reason == Reason.NONE && (FROM_NETWORK || meta.vrf != VRF_TRANSPORT)
+            && meta.direction != Direction.DOWNLINK) {
             destination.apply(hdr, meta);
         }
         // At a MAG, down from an LMA, or where the controller says.

@@ -18,6 +18,14 @@ control Source(in headers_t hdr, inout metadata_t meta) {
         meta.direction = Direction.UPLINK;
     }
 
+    /* EnableMAGLocalRouting (RFC 5213 §6.10.3): a destination of its realm that is on this MAG, too, is not tunnelled to. */
+    @id(0x01000054)
+    action mn_local(@id(1) @refers_to(session, session_id) session_t session_id, @id(2) vrf_t vrf) {
+        meta.session_id = session_id;
+        meta.direction = Direction.UPLINK;
+        meta.vrf = vrf;
+    }
+
     @id(0x0200000e)
     table mn_src_v6 {
         key = {
@@ -27,6 +35,7 @@ control Source(in headers_t hdr, inout metadata_t meta) {
         }
         actions = {
             mn;
+            mn_local;
             @defaultonly stop(meta);
         }
         const default_action = stop(meta, Reason.UNKNOWN_SOURCE);
@@ -44,6 +53,7 @@ control Source(in headers_t hdr, inout metadata_t meta) {
         }
         actions = {
             mn;
+            mn_local;
             @defaultonly stop(meta);
         }
         const default_action = stop(meta, Reason.UNKNOWN_SOURCE);
@@ -90,8 +100,8 @@ control Routable(in headers_t hdr, inout metadata_t meta) {
 }
 
 /*
- * An LMA's downlink: whose address is it? One address may be a home address in every realm; in the transport VRF nobody
- * has one. What is for no mobile node is routed.
+ * A downlink: whose address is it? One address may be a home address in every realm; in the transport VRF nobody has one.
+ * What is for no mobile node is routed at an LMA, and goes up its tunnel at a MAG.
  */
 control Destination(in headers_t hdr, inout metadata_t meta) {
     @id(0x1300000b)

@@ -88,6 +88,21 @@ def test_gateway_with_a_key_of_the_session() -> None:
     }
 
 
+@pytest.mark.requirement("R5213-6.10.3-1", "R5213-6.10.5-4", "R5213-9.2-1")
+def test_gateway_with_local_routing() -> None:
+    plain = _shown(entries(binding(Role.MAG), _fresh(GATEWAY)))
+    local = _shown(entries(binding(Role.MAG), _fresh(GATEWAY, local_routing=True)))
+    assert plain - local == {line for line in plain if line.startswith("mn_src")}
+    assert local - plain == {
+        f"mn_src_v6 link_id:0x3 mac:0x20000000a01 address:{HNP.value:#x}/64 mn_local(session_id:0x1, vrf:0x1)",
+        f"mn_src_v4 link_id:0x3 mac:0x20000000a01 address:{HOA:#x} mn_local(session_id:0x1, vrf:0x1)",
+        f"sess_dst_v6 vrf:0x1 address:{HNP.value:#x}/64 dl_session(session_id:0x1)",
+        f"sess_dst_v4 vrf:0x1 address:{HOA:#x} dl_session(session_id:0x1)",
+    }
+    proposed = binding(Role.MAG, phase=Phase.PROPOSED, prefixes=(), ipv4=None, uplink_key=None)
+    assert entries(proposed, _fresh(GATEWAY, local_routing=True)) == entries(proposed, _fresh(GATEWAY))
+
+
 @pytest.mark.requirement("R5213-6.10.5-3", "OUR-PROPOSED-1")
 def test_gateway_between_pbu_and_pba_only_receives() -> None:
     proposed = binding(Role.MAG, phase=Phase.PROPOSED, prefixes=(), ipv4=None, uplink_key=None)
@@ -240,7 +255,8 @@ def test_a_neighbour_that_is_found_changes_what_goes_over_it() -> None:
 def test_every_derived_entry_fits_the_program() -> None:
     codec = Pipeline.packaged().codec
     derived = [*base_entries(ANCHOR), *base_entries(GATEWAY)]
-    for role, context in ((Role.LMA, ANCHOR), (Role.MAG, GATEWAY)):
+    local = replace(GATEWAY, local_routing=True)
+    for role, context in ((Role.LMA, ANCHOR), (Role.MAG, GATEWAY), (Role.MAG, local)):
         for gre in Gre:
             for granularity in Granularity:
                 for phase in Phase:

@@ -28,6 +28,10 @@ def _set(*path: str | int, to: object) -> Callable[[Document], None]:
 
 FINDINGS: list[tuple[Callable[[Document], None], str]] = [
     (
+        _set("nodes", "lma", "mag", to={"lma": "lma", "enable_mag_local_routing": True}),
+        "configuration: nodes.lma: mag.enable_mag_local_routing: not on a node that is an LMA, too",
+    ),
+    (
         _set("realms", "operator-a", "ipv4_pol", to="10.0.0.0/8"),
         "configuration: realms.operator-a.ipv4_pol: unknown key; did you mean ipv4_pool? "
         "(valid: dns, gre, ipv4_pool, ipv4_router, keys, prefix_length, prefix_pool)",
@@ -173,6 +177,7 @@ def test_ipsec_policies_are_swanctl_syntax(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.requirement(
     "R5213-4-3",
     "R5213-9.1-1",
+    "R5213-9.2-1",
     "R5213-9.3-1",
     "R5844-5.1-1",
     "R5844-5.2-1",
@@ -213,6 +218,7 @@ def test_every_variable_of_the_rfcs_reaches_its_engine(tmp_path: Path) -> None:
     }
     content["nodes"]["lma"]["lma"] |= common | anchor
     content["nodes"]["mag-1"]["mag"] |= common | gateway | {"fixed_link_local": False, "identity": "mag-one"}
+    content["nodes"]["mag-1"]["mag"]["enable_mag_local_routing"] = True
     secret = tmp_path / "secret"
     secret.write_bytes(b"0123456789abcdef")
     secret.chmod(0o600)
@@ -239,6 +245,7 @@ def test_every_variable_of_the_rfcs_reaches_its_engine(tmp_path: Path) -> None:
     for engine, wanted in ((lma, common | anchor), (mag, common | gateway)):
         assert {name: getattr(engine, name) for name in wanted} == wanted
     assert (mag.fixed_link_local, mag.identity) == (None, b"mag-one")
+    assert [context_of(config, config.nodes[name], Ids()).local_routing for name in ("lma", "mag-1")] == [False, True]
     peer = next(one for one in lma.peers if str(one.address) == address)
     assert (peer.realms, peer.replay_protection, peer.replay_window) == (frozenset({"operator-b"}), True, 9.0)
     assert (peer.heartbeat, peer.revocation, peer.global_revocation) == (False, False, True)

@@ -126,6 +126,8 @@ class Context:
     tunnel: TunnelSettings = TunnelSettings()
     peers: Mapping[IPAddress, TunnelSettings] = field(default_factory=dict)
     """Settings of single peers."""
+    local_routing: bool = False
+    """EnableMAGLocalRouting (RFC 5213 §9.2): between the mobile nodes of a realm at this MAG."""
     session_base: int = 0
     """Added to the session ids of bindings, so that a MAG and an LMA can share a switch."""
     ids: Ids = field(default_factory=Ids, compare=False)

@@ -46,6 +46,7 @@ _DL_SESSION = action_form("dl_session", ("session_id",))
 _MN_SRC_V6 = key_form("mn_src_v6", ("link_id", "mac", "address"))
 _MN_SRC_V4 = key_form("mn_src_v4", ("link_id", "mac", "address"))
 _MN = action_form("mn", ("session_id",))
+_MN_LOCAL = action_form("mn_local", ("session_id", "vrf"))
 
 _NEXTHOP = key_form("nexthop", ("nexthop_id",))
 _L2 = action_form("l2", ("port", "src", "dst", "mtu"))
@@ -74,11 +75,16 @@ def _anchor(binding: Binding, context: Context, session_id: int) -> tuple[Entry,
     found = [tx, rx]
     _receive(found, binding, Direction.UPLINK, session_id, vrf, peer_id, prefixes, address)
     found.append(_transmit(binding, Direction.DOWNLINK, session_id, tunnel_id))
+    _reachable(found, session_id, vrf, prefixes, address)
+    return tuple(found)
+
+
+def _reachable(found: list[Entry], session_id: int, vrf: int, prefixes: list[Lpm], address: int | None) -> None:
+    """Packets of its realm that are for the mobile node enter its downlink here."""
     for prefix in prefixes:
         found.append(make_entry((_SESS_DST_V6, vrf, prefix, _DL_SESSION, session_id)))
     if address is not None:
         found.append(make_entry((_SESS_DST_V4, vrf, address, _DL_SESSION, session_id)))
-    return tuple(found)
 
 
 def _gateway(binding: Binding, context: Context, session_id: int) -> tuple[Entry, ...]:
@@ -91,7 +97,8 @@ def _gateway(binding: Binding, context: Context, session_id: int) -> tuple[Entry
     prefixes = [_lpm(prefix) for prefix in binding.prefixes]
     address = None if binding.ipv4 is None else int(binding.ipv4)
     found = [rx]
-    _receive(found, binding, Direction.DOWNLINK, session_id, context.vrf(binding.realm), peer_id, prefixes, address)
+    vrf = context.vrf(binding.realm)
+    _receive(found, binding, Direction.DOWNLINK, session_id, vrf, peer_id, prefixes, address)
     nexthop_id = NEXTHOP_OF_SESSION | session_id
     found.append(nexthop(nexthop_id, link.port, link.vlan, mac_number(link.mac), mac, link.mtu))
     found.append(make_entry((_SESSION, session_id, Direction.DOWNLINK, _TO_ACCESS, nexthop_id)))
@@ -99,10 +106,13 @@ def _gateway(binding: Binding, context: Context, session_id: int) -> tuple[Entry
         return tuple(found)
     found.append(tx)
     found.append(_transmit(binding, Direction.UPLINK, session_id, tunnel_id))
+    entering = (_MN_LOCAL, session_id, vrf) if context.local_routing else (_MN, session_id)
     for prefix in prefixes:
-        found.append(make_entry((_MN_SRC_V6, access.link, mac, prefix, _MN, session_id)))
+        found.append(make_entry((_MN_SRC_V6, access.link, mac, prefix, *entering)))
     if address is not None:
-        found.append(make_entry((_MN_SRC_V4, access.link, mac, address, _MN, session_id)))
+        found.append(make_entry((_MN_SRC_V4, access.link, mac, address, *entering)))
+    if context.local_routing:
+        _reachable(found, session_id, vrf, prefixes, address)
     return tuple(found)
 
 

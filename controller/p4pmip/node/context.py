@@ -59,6 +59,7 @@ def context_of(config: Config, node: NodeSettings, ids: Ids) -> Context:
         neighbours=tuple(_neighbours(node)),
         routes=tuple(_routes(node)),
         tunnel=TunnelSettings(node.tunnel.hop_limit, dscp, node.tunnel.mtu),
+        local_routing=node.mag is not None and node.mag.enable_mag_local_routing,
         ids=ids,
     )
 

@@ -240,6 +240,9 @@ class Mag(Engine):
         True, description="RFC 6543's router address on every access link; false: the LMA keeps one per mobile node"
     )
     force_ipv4_udp_encapsulation_support: bool = Field(False, description="RFC 5844 §5.2")
+    enable_mag_local_routing: bool = Field(
+        False, description="RFC 5213 §9.2: mobile nodes of one realm reach each other here, not by way of the LMA"
+    )
     identity: str = Field("", max_length=253, description="MAG-Identity, for revocations of everything (RFC 5846 §9.2)")
     idle_timeout: float = Field(60.0, gt=0, description="seconds without traffic before a node is probed")
 
@@ -289,6 +292,8 @@ class NodeSettings(Section):
     def _roles_and_ports(self) -> "NodeSettings":
         if self.lma is None and self.mag is None:
             raise ValueError("a node needs a section lma, mag or both")
+        if self.lma is not None and self.mag is not None and self.mag.enable_mag_local_routing:
+            raise ValueError("mag.enable_mag_local_routing: not on a node that is an LMA, too")
         numbers = [(port.number, port.vlan) for port in self.ports]
         doubles = sorted({number for number in numbers if numbers.count(number) > 1}, key=str)
         if doubles:
