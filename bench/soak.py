@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from blaster import libc  # type: ignore[import-not-found]
 from switch_writes import BATCH, FRAME, config, update  # type: ignore[import-not-found]
 
-from p4pmip.softswitch.ports.batch import Message, Vector, libc
+from p4pmip.softswitch.ports.batch import Message, Vector
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 

@@ -22,7 +22,7 @@ from p4pmip.softswitch.ir import (
 WIDEST = 512
 """Values that need more bits are left to the interpreter."""
 
-I1, I8, I32, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+I1, I8, I16, I32, I64 = (ir.IntType(width) for width in (1, 8, 16, 32, 64))
 CHUNKS = (64, 32, 16, 8)
 
 COMPARE = {"==", "!=", "<", "<=", ">", ">="}

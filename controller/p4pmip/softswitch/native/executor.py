@@ -9,7 +9,6 @@ from typing import Any
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
 from p4pmip.softswitch.ir import Program
-from p4pmip.softswitch.native.batch import define_batch
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW, TableLayout
 from p4pmip.softswitch.native.loop import define_loop
 from p4pmip.softswitch.native.lower import Lowering
@@ -60,7 +59,7 @@ def build(program: Program, drop_port: int, cpu_port: int, level: int) -> Machin
     _initialize()
     lowering = Lowering(program, drop_port, cpu_port)
     made = lowering.build()
-    define_loop(made, define_batch(made, lowering.function))
+    define_loop(made, lowering.function)
     text = str(made)
     module = llvm.parse_assembly(text)
     module.verify()

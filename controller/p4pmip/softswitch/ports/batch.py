@@ -1,4 +1,4 @@
-"""The memory between Linux interfaces, machine code and Python: recvmmsg(2), sendmmsg(2), and a ring for the rest."""
+"""The memory between Linux interfaces, machine code and Python: what arrives, what leaves, and a ring for the rest."""
 
 import contextlib
 import ctypes
@@ -7,16 +7,13 @@ import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from p4pmip.softswitch.native.batch import PORTS, Job
+from p4pmip.softswitch.native.batch import BATCH, PORTS, Control, Sender
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND
-from p4pmip.softswitch.native.loop import Control, Place, Ring, Sender
+from p4pmip.softswitch.native.loop import Handover, Place
 from p4pmip.softswitch.native.slots import slots
-from p4pmip.softswitch.ports.linux import LinuxPort, with_tag
+from p4pmip.softswitch.ports.linux import LinuxPort
+from p4pmip.softswitch.ports.ring import FRAME_LIMIT, with_tag
 
-BATCH = 64
-FRAME_OCTETS = 10_240
-OUTPUT_OCTETS = FRAME_OCTETS + GROWTH
-CONTROL_OCTETS = 48
 RING = 512
 """Frames that wait for the interpreter."""
 
@@ -52,6 +49,8 @@ class Rest:
 
 
 class Vector(ctypes.Structure):
+    """struct iovec."""
+
     _fields_ = (("base", ctypes.c_uint64), ("length", ctypes.c_uint64))
 
 
@@ -70,11 +69,6 @@ class Message(ctypes.Structure):
         ("length", ctypes.c_uint32),
         ("more_padding", ctypes.c_uint32),
     )
-
-
-libc = ctypes.CDLL(None, use_errno=True)
-libc.recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
-libc.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
 
 
 class Pollfd(ctypes.Structure):
@@ -98,54 +92,21 @@ class _Outgoing:
         self.words[Sender.SOCKET] = port.fileno()
 
 
-class _Incoming:
-    """The buffers that frames are received into and run from: one batch at a time."""
-
-    def __init__(self, by_port: int) -> None:
-        self.input = ctypes.create_string_buffer(BATCH * FRAME_OCTETS)
-        self.output = ctypes.create_string_buffer(BATCH * OUTPUT_OCTETS)
-        self.control = ctypes.create_string_buffer(BATCH * CONTROL_OCTETS)
-        self.vectors = (Vector * BATCH)()
-        self.messages = (Message * BATCH)()
-        for index in range(BATCH):
-            self.vectors[index].base = ctypes.addressof(self.input) + index * FRAME_OCTETS
-            self.vectors[index].length = FRAME_OCTETS
-            message = self.messages[index]
-            message.vectors = ctypes.addressof(self.vectors) + index * ctypes.sizeof(Vector)
-            message.vector_count = 1
-            message.control = ctypes.addressof(self.control) + index * CONTROL_OCTETS
-            message.control_length = CONTROL_OCTETS
-        self.results = (ctypes.c_uint64 * BATCH)()
-        self.job = (ctypes.c_uint64 * Job.LENGTH)()
-        for word, value in (
-            (Job.MESSAGES, ctypes.addressof(self.messages)),
-            (Job.INPUT, ctypes.addressof(self.input)),
-            (Job.INPUT_STRIDE, FRAME_OCTETS),
-            (Job.OUTPUT, ctypes.addressof(self.output)),
-            (Job.OUTPUT_STRIDE, OUTPUT_OCTETS),
-            (Job.RESULTS, ctypes.addressof(self.results)),
-            (Job.CONTROL, ctypes.addressof(self.control)),
-            (Job.CONTROL_STRIDE, CONTROL_OCTETS),
-            (Job.SENDERS, by_port),
-        ):
-            self.job[word] = value
-
-
 class Leftovers:
     """The ring, from the side of Python."""
 
     def __init__(self) -> None:
-        self._stride = 8 * Place.FRAME + OUTPUT_OCTETS
+        self._stride = 8 * Place.FRAME + FRAME_LIMIT
         self._places = ctypes.create_string_buffer(RING * self._stride)
         self._start = ctypes.addressof(self._places)
         self.wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         """Readable while something was put in since `take` was last called."""
-        self.words = (ctypes.c_uint64 * Ring.LENGTH)(0, 0, RING - 1, self._start, self._stride, self.wake)
+        self.words = (ctypes.c_uint64 * Handover.LENGTH)(0, 0, RING - 1, self._start, self._stride, self.wake)
 
     def take(self) -> Rest | None:
         """The next frame."""
-        tail: int = self.words[Ring.TAIL]
-        if tail == self.words[Ring.HEAD]:
+        tail: int = self.words[Handover.TAIL]
+        if tail == self.words[Handover.HEAD]:
             return None
         at = self._start + (tail & RING - 1) * self._stride
         place = (ctypes.c_uint64 * Place.FRAME).from_address(at)
@@ -154,8 +115,9 @@ class Leftovers:
         if result >> KIND_SHIFT == VERDICT_SEND:
             rest = Rest(port, frame, result >> PORT_SHIFT & 0xFFFFFF)
         else:
-            rest = Rest(port, with_tag(frame, bytes(place)[8 * Place.TAG :]), None)
-        slots().publish(ctypes.addressof(self.words) + 8 * Ring.TAIL, tail + 1)
+            tag: int = place[Place.TAG]
+            rest = Rest(port, with_tag(frame, place[Place.STATUS], tag & 0xFFFF, tag >> 16), None)
+        slots().publish(ctypes.addressof(self.words) + 8 * Handover.TAIL, tail + 1)
         return rest
 
     def close(self) -> None:
@@ -173,23 +135,25 @@ class Interfaces:
         for index, port in enumerate(ports.values()):
             self._poll[index].fd, self._poll[index].events = port.fileno(), select.POLLIN
         self._poll[len(ports)].fd, self._poll[len(ports)].events = self._wake, select.POLLIN
-        self._port_words = (ctypes.c_uint64 * max(len(ports), 1))(*ports)
+        rings = [port.ring for port in ports.values()]
+        longest = max((ring.slot_octets for ring in rings), default=0)
+        self._output = ctypes.create_string_buffer(BATCH * (longest + GROWTH))
+        self._incoming = (ctypes.c_uint64 * max(len(rings), 1))(*(ctypes.addressof(ring.words) for ring in rings))
         self._outgoing = {number: _Outgoing(port) for number, port in ports.items() if number < PORTS}
         addresses = {number: ctypes.addressof(one.words) for number, one in self._outgoing.items()}
         self._by_port = (ctypes.c_uint64 * PORTS)(*(addresses.get(number, 0) for number in range(PORTS)))
         self._senders = (ctypes.c_uint64 * max(len(addresses), 1))(*addresses.values())
-        self._incoming = _Incoming(ctypes.addressof(self._by_port))
         self._leftovers = leftovers
         self._words = (ctypes.c_uint64 * Control.LENGTH)()
         for word, value in (
-            (Control.JOB, ctypes.addressof(self._incoming.job)),
-            (Control.CAPACITY, BATCH),
             (Control.PORTS, len(ports)),
             (Control.POLL, ctypes.addressof(self._poll)),
-            (Control.NUMBERS, ctypes.addressof(self._port_words)),
+            (Control.INCOMING, ctypes.addressof(self._incoming)),
+            (Control.OUTPUT, ctypes.addressof(self._output)),
+            (Control.BY_PORT, ctypes.addressof(self._by_port)),
             (Control.SENDERS, len(addresses)),
             (Control.SENDER_LIST, ctypes.addressof(self._senders)),
-            (Control.RING, ctypes.addressof(leftovers.words)),
+            (Control.HANDOVER, ctypes.addressof(leftovers.words)),
         ):
             self._words[word] = value
         self.control = ctypes.addressof(self._words)
@@ -216,10 +180,8 @@ class Interfaces:
 
     def counts(self) -> Counts:
         """What the loop has counted so far."""
-        job, words = self._incoming.job, self._words
-        return Counts(
-            job[Job.DROPPED_INGRESS], job[Job.DROPPED_EGRESS], words[Control.REFUSED], words[Control.OVERFLOWN]
-        )
+        counted = (Control.DROPPED_INGRESS, Control.DROPPED_EGRESS, Control.REFUSED, Control.OVERFLOWN)
+        return Counts(*(self._words[word] for word in counted))
 
     def close(self) -> None:
         """Give the eventfd back. The loop must not run."""

@@ -44,6 +44,7 @@ class PacketLoop:
     def _run(self, machine: "Machine") -> None:
         while place := machine.loop(self._interfaces.control):
             number = self._interfaces.number(place - 1)
+            self._ports[number].error()
             if not self._ports[number].exists():
                 self._interfaces.forget(place - 1)
                 self.lost.append(number)
