@@ -1,5 +1,6 @@
 """finsy drives the softswitch: every kind of entity that it knows, written and read back."""
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,44 @@ async def test_modified_cells(served: tuple[SoftSwitch, str]) -> None:
         await switch.modify(cells)
         for one in cells:
             assert [got async for got in switch.read(one)] == [one]
+
+
+async def test_our_program(served: tuple[SoftSwitch, str]) -> None:
+    """A route with its counter, a cell of the counter and of the meter, the default entry, by P4Info's own names."""
+    program = Path(__file__).parents[2] / "p4src" / "build"
+    given = fy.SwitchOptions(p4info=program / "pmip.p4info.txtpb", p4blob=program / "pmip.json")
+    async with fy.Switch("sw", served[1], given) as client:
+        switch: Any = client
+        (counter,), (meter,) = switch.p4info.counters, switch.p4info.meters
+        table = switch.p4info.tables["route_v4"]
+        fields: dict[str, Any] = {one.alias: 1 for one in table.match_fields}
+        fields["dst"] = IPv4Network("10.0.0.0/8")
+        action = next(one for one in table.actions if one.params)
+        route = fy.P4TableEntry(
+            table.alias,
+            match=fy.Match(**fields),
+            action=fy.Action(action.alias, **{one.name: 1 for one in action.params}),
+            metadata=b"ours",
+        )
+        await switch.insert([route])
+        direct: Any = fy.P4DirectCounterEntry(
+            table.direct_counter.alias, table_entry=route, data=fy.P4CounterData(byte_count=7, packet_count=3)
+        )
+        cells: list[Any] = [
+            fy.P4CounterEntry(counter.alias, index=1, data=fy.P4CounterData(packet_count=5)),
+            fy.P4MeterEntry(meter.alias, index=1, config=fy.P4MeterConfig(cir=1, cburst=2, pir=3, pburst=4)),
+        ]
+        await switch.modify([direct, *cells])
+        for one in cells:
+            assert [got async for got in switch.read(one)] == [one]
+        (read,) = [got async for got in switch.read(direct)]
+        assert read.data == direct.data
+        (held,) = [got async for got in switch.read(fy.P4TableEntry(table.alias))]
+        assert held == route
+        defaults = [got async for got in switch.read(fy.P4TableEntry(table.alias, is_default_action=True))]
+        assert [one.is_default_action for one in defaults] == [True]
+        await switch.delete([route])
+        assert [got async for got in switch.read(fy.P4TableEntry(table.alias))] == []
 
 
 async def test_packets(served: tuple[SoftSwitch, str]) -> None:
