@@ -24,7 +24,7 @@ Programs = Callable[[str], "p4runtime.ForwardingPipelineConfig"]
 
 CPU_PORT = 510
 DROP_PORT = 511
-PACKETS = 600
+PACKETS = 1000
 MARK = bytes.fromhex("ffeeddccbbaa")
 
 pytestmark = pytest.mark.bmv2

@@ -67,6 +67,7 @@ def test_offline_with_entries(tmp_path: Path, listed: bool) -> None:
     command = [*COMMAND, *FILES, "--entries", str(tmp_path / "entries.json"), "--port", "1", "--hex", FRAME, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
+    assert set(result) == {"parser", "tables", "outcome"}
     assert result["parser"] == ["start", "parse_ethernet", "parse_ipv4", "parse_udp"]
     assert result["tables"] == [
         {
@@ -132,6 +133,17 @@ async def test_live(served: tuple[SoftSwitch, str], controller: Any, program: Pr
     assert result["outcome"] == {"port": 2}
     assert result["outputs"] == [{"port": 2, "hex": out[0].hex()}]
     assert callable(live(served[1]))
+
+
+def test_tracing_costs_nothing_while_it_is_off(program: Programs) -> None:
+    """The functions that packets run in do not know of it; the others are made for the first packet that is traced."""
+    running = Running(load(program("router"), 511))
+    assert "trace" not in running.pipeline.source
+    assert running.pipeline._traced is None
+    Recorder(running.pipeline.program).run(running.pipeline, 1, bytes(60), 0.0)
+    assert running.pipeline._traced is not None
+    assert "trace" in running.pipeline._traced.text
+    assert "trace" not in running.pipeline.source
 
 
 def test_a_traced_packet_fares_like_any_other(program: Programs) -> None:

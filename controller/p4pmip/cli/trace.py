@@ -8,6 +8,9 @@ from typing import Any
 
 from p4pmip.errors import P4pmipError
 
+ACCOUNT = ("parser", "tables", "outcome")
+"""What `--json` prints; the octets of what left are for people."""
+
 
 def register(subparsers: Any) -> None:
     """Add the command."""
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         tracer = offline(args.pipeline, args.p4info, args.entries)
     for frame in frames:
         result = tracer(args.port, frame)
-        print(json.dumps(result) if args.json else "\n".join(_lines(result)))
+        print(json.dumps({key: result[key] for key in ACCOUNT}) if args.json else "\n".join(_lines(result)))
     return 0
 
 
