@@ -12,7 +12,6 @@ grow after the first tenth.
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import socket
@@ -23,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from blaster import libc  # type: ignore[import-not-found]
-from switch_writes import BATCH, FRAME, config, update  # type: ignore[import-not-found]
+from switch_writes import BATCH, config, prepare, update  # type: ignore[import-not-found]
+from veths import FRAME, NUMBER_AT, NUMBER_OCTETS, OUT, SWITCH, blast, forwarded, links  # type: ignore[import-not-found]
 
-from p4pmip.softswitch.ports.batch import Message, Vector
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
@@ -37,13 +35,7 @@ GROWTH_LIMIT = 1.05
 """Memory at the end to memory after the first tenth."""
 
 SOURCES = (bytes.fromhex("010203040506"), bytes.fromhex("0a0b0c0d0e0f"))
-NUMBER_AT, NUMBER_OCTETS = 42, 5
-"""The payload, behind Ethernet, IPv4, UDP."""
-
-IN, OUT = "ha", "hb"
 ETH_P_IP = 0x0800
-CLONE_NEWNET = 0x40000000
-MANY = 64
 
 
 def rss(switch: int) -> int:
@@ -164,71 +156,6 @@ class WireTraffic:
                     least = self.soak.check(wire.recv(2048), least, 1 << 8 * NUMBER_OCTETS) + 1
 
 
-def blast(seconds: float) -> None:
-    """Numbered packets on an interface, as fast as they are taken."""
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    wire.bind((IN, 0))
-    buffers = [ctypes.create_string_buffer(FRAME, len(FRAME)) for _ in range(MANY)]
-    vectors, messages = (Vector * MANY)(), (Message * MANY)()
-    for index, buffer in enumerate(buffers):
-        vectors[index].base, vectors[index].length = ctypes.addressof(buffer), len(FRAME)
-        messages[index].vectors = ctypes.addressof(vectors) + index * ctypes.sizeof(Vector)
-        messages[index].vector_count = 1
-    number, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        for buffer in buffers:
-            digits = number.to_bytes(NUMBER_OCTETS, "big")
-            ctypes.memmove(ctypes.addressof(buffer) + NUMBER_AT, digits, NUMBER_OCTETS)
-            number += 1
-        libc.sendmmsg(wire.fileno(), ctypes.addressof(messages), MANY, 0)
-
-
-def links() -> None:
-    """A network namespace with two pairs of interfaces, for this process and its children."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-        sys.exit("soak: network namespaces need root")
-    for outer, inner in ((IN, "sa"), (OUT, "sb")):
-        subprocess.run(["ip", "link", "add", outer, "type", "veth", "peer", "name", inner], check=True)
-        for one in (outer, inner):
-            Path(f"/proc/sys/net/ipv6/conf/{one}/disable_ipv6").write_text("1")
-            subprocess.run(["ip", "link", "set", one, "up"], check=True)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-
-async def prepare(stub: Any) -> Any:
-    """Become primary, push, and write the first entries."""
-    stream: Any = stub.StreamChannel()
-    hello = p4runtime.StreamMessageRequest()
-    hello.arbitration.device_id = 1
-    hello.arbitration.election_id.low = 1
-    await stream.write(hello)
-    await stream.read()
-    push = p4runtime.SetForwardingPipelineConfigRequest(device_id=1, config=config())
-    push.action = p4runtime.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT
-    push.election_id.low = 1
-    await stub.SetForwardingPipelineConfig(push)
-    info = config()
-    route = p4runtime.Update(type=p4runtime.Update.INSERT)
-    entry = route.entity.table_entry
-    entry.table_id = next(one.preamble.id for one in info.p4info.tables if one.preamble.alias == "route")
-    match = entry.match.add(field_id=1).lpm
-    match.value, match.prefix_len = bytes([10, 0, 0, 0]), 8
-    entry.action.action.action_id = next(
-        one.preamble.id for one in info.p4info.actions if one.preamble.alias == "set_nexthop"
-    )
-    entry.action.action.params.add(param_id=1, value=b"\x05")
-    request = p4runtime.WriteRequest(device_id=1, updates=[route, Soak.forwarding(info, SOURCES[0], 1)])
-    request.election_id.low = 1
-    await stub.Write(request)
-    return stream
-
-
-def forwarded() -> int:
-    """Frames that came out of the switch, whether there was time to look at them or not."""
-    lines = Path("/proc/net/dev").read_text().splitlines()
-    return next(int(one.split(":")[1].split()[1]) for one in lines if one.strip().startswith(f"{OUT}:"))
-
-
 async def traffic(soak: Soak, packets: str | None) -> None:
     """All the packets, over gRPC or over interfaces."""
     if packets is None:
@@ -245,7 +172,7 @@ async def traffic(soak: Soak, packets: str | None) -> None:
 
 async def run(seconds: float, executor: str, ports: str) -> int:
     """Start the switch, soak it, end it; 1 if something was wrong."""
-    interfaces = ["-i", "1@sa", "-i", "2@sb"] if ports == "interfaces" else ["--dp-grpc-server-addr", "127.0.0.1:0"]
+    interfaces = SWITCH if ports == "interfaces" else ("--dp-grpc-server-addr", "127.0.0.1:0")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "p4pmip.cli.main", "switch", "--device-id", "1", "--cpu-port", "510", "--executor",
         executor, "--grpc-server-addr", "127.0.0.1:0", *interfaces, stderr=subprocess.PIPE,
@@ -256,7 +183,7 @@ async def run(seconds: float, executor: str, ports: str) -> int:
     try:
         async with grpc.aio.insecure_channel(address) as channel:
             stub = p4runtime_grpc.P4RuntimeStub(channel)
-            stream = await prepare(stub)
+            stream = await prepare(stub, Soak.forwarding(config(), SOURCES[0], p4runtime.Update.INSERT))
             soak = Soak(stub, time.monotonic() + seconds)
             tasks = [asyncio.create_task(one) for one in (traffic(soak, packets), soak.churn())]
             await asyncio.sleep(seconds / 10)
@@ -295,7 +222,7 @@ def main() -> int:
     parser.add_argument("--blast", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.blast:
-        blast(args.blast)
+        blast(args.blast, numbered=True)
         return 0
     if args.ports == "interfaces":
         links()

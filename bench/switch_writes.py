@@ -1,30 +1,35 @@
 """Writes into a forwarding softswitch: the latency of one-entry Writes and the rate of batches, idle and saturated.
 
-    python bench/switch_writes.py [--seconds S]
+    python bench/switch_writes.py [--seconds S] [--executor native|interpreter] [--ports interfaces|grpc]
 
-Starts `p4pmip switch` with packets over gRPC, pushes the router of tests/softswitch/programs, and saturates it with
-packets from a second process while it writes.
+Starts `p4pmip switch`, pushes the router of tests/softswitch/programs, and saturates it with packets from a second
+process while it writes: over interfaces in a network namespace of its own (root), or over gRPC.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 from google.protobuf import text_format
+from veths import FRAME, SWITCH, blast, forwarded, links  # type: ignore[import-not-found]
 
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
 PROGRAMS = Path(__file__).parents[1] / "tests" / "softswitch" / "programs"
 BATCH = 1000
+NEXTHOP = 5
+"""Where the packets go, and what one-entry Writes modify."""
+
 FIRST = 1500
 """The first next hop that batches insert."""
-FRAME = bytes.fromhex("000000000002000000000001080045000021000100000811e4c5c00002020a0102030035003c000ded8a68656c6c6f")
 
 
 def config() -> "p4runtime.ForwardingPipelineConfig":
@@ -48,6 +53,19 @@ def update(info: "p4runtime.ForwardingPipelineConfig", number: int, kind: int = 
     return made
 
 
+def route(info: "p4runtime.ForwardingPipelineConfig") -> "p4runtime.Update":
+    """The entry of `route` that leads the packets to NEXTHOP."""
+    made = p4runtime.Update(type=p4runtime.Update.INSERT)
+    entry = made.entity.table_entry
+    entry.table_id = next(one.preamble.id for one in info.p4info.tables if one.preamble.alias == "route")
+    match = entry.match.add(field_id=1).lpm
+    match.value, match.prefix_len = bytes([10, 0, 0, 0]), 8
+    action = next(one for one in info.p4info.actions if one.preamble.alias == "set_nexthop")
+    entry.action.action.action_id = action.preamble.id
+    entry.action.action.params.add(param_id=1, value=bytes([NEXTHOP]))
+    return made
+
+
 async def flood(address: str) -> None:
     """Packets as fast as the switch takes them."""
     async with grpc.aio.insecure_channel(address) as channel:
@@ -62,7 +80,7 @@ async def flood(address: str) -> None:
 
 
 async def measure(
-    stub: "p4runtime_grpc.P4RuntimeStub", seconds: float, one_entry: int = 1, size: int = BATCH
+    stub: "p4runtime_grpc.P4RuntimeStub", seconds: float, one_entry: int = NEXTHOP, size: int = BATCH
 ) -> dict[str, float]:
     """p50 and p99 of one-entry writes, and the rate of batches."""
     info = config()
@@ -94,49 +112,79 @@ async def measure(
     }
 
 
-async def run(seconds: float) -> None:
+async def run(seconds: float, executor: str, ports: str) -> None:
     """Start the switch, measure, end it."""
+    wires = ports == "interfaces"
+    carried = SWITCH if wires else ("--dp-grpc-server-addr", "127.0.0.1:0")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "p4pmip.cli.main", "switch", "--device-id", "1", "--cpu-port", "510",
-        "--grpc-server-addr", "127.0.0.1:0", "--dp-grpc-server-addr", "127.0.0.1:0", stderr=subprocess.PIPE,
+        sys.executable, "-m", "p4pmip.cli.main", "switch", "--device-id", "1", "--cpu-port", "510", "--executor",
+        executor, "--grpc-server-addr", "127.0.0.1:0", *carried, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
-    packets = (await process.stderr.readline()).decode().split()[-1]
+    packets = "" if wires else (await process.stderr.readline()).decode().split()[-1]
     address = (await process.stderr.readline()).decode().split()[4].rstrip(",")
     try:
         async with grpc.aio.insecure_channel(address) as channel:
             stub = p4runtime_grpc.P4RuntimeStub(channel)
-            stream = stub.StreamChannel()
-            hello = p4runtime.StreamMessageRequest()
-            hello.arbitration.device_id = 1
-            hello.arbitration.election_id.low = 1
-            await stream.write(hello)
-            await stream.read()
-            push = p4runtime.SetForwardingPipelineConfigRequest(device_id=1, config=config(), action=3)  # type: ignore[arg-type]
-            push.election_id.low = 1
-            await stub.SetForwardingPipelineConfig(push)
-            first = p4runtime.WriteRequest(device_id=1, updates=[update(config(), 1)])
-            first.election_id.low = 1
-            await stub.Write(first)
+            stream = await prepare(stub, update(config(), NEXTHOP))
+            # Optimised machine code replaces the first one meanwhile.
+            await asyncio.sleep(2)
             idle = await measure(stub, seconds)
-            flooder = await asyncio.create_subprocess_exec(sys.executable, __file__, "--flood", packets)
+            flood_of = ["--blast", str(10 * seconds)] if wires else ["--flood", packets]
+            flooder = await asyncio.create_subprocess_exec(sys.executable, __file__, *flood_of)
             await asyncio.sleep(1)
+            before, start = forwarded() if wires else 0, time.perf_counter()
             saturated = await measure(stub, seconds)
+            if wires:
+                saturated["forwarded_per_s"] = round((forwarded() - before) / (time.perf_counter() - start))
             flooder.kill()
             await flooder.wait()
-            print(json.dumps({"idle": idle, "saturated": saturated}))
+            stream.cancel()
+            print(json.dumps({"executor": executor, "ports": ports, "idle": idle, "saturated": saturated}))
     finally:
         process.terminate()
         await process.wait()
+
+
+async def prepare(stub: Any, forwarding: "p4runtime.Update") -> Any:
+    """Become primary, push, and write the route and the entry that forwards; the stream must live on."""
+    stream = stub.StreamChannel()
+    hello = p4runtime.StreamMessageRequest()
+    hello.arbitration.device_id = 1
+    hello.arbitration.election_id.low = 1
+    await stream.write(hello)
+    await stream.read()
+    info = config()
+    push = p4runtime.SetForwardingPipelineConfigRequest(device_id=1, config=info)
+    push.action = p4runtime.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT
+    push.election_id.low = 1
+    await stub.SetForwardingPipelineConfig(push)
+    first = p4runtime.WriteRequest(device_id=1, updates=[route(info), forwarding])
+    first.election_id.low = 1
+    await stub.Write(first)
+    return stream
 
 
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--executor", choices=("native", "interpreter"), default="native")
+    parser.add_argument(
+        "--ports", choices=("interfaces", "grpc"), default="grpc" if os.geteuid() else "interfaces",
+        help="what carries the packets (default: interfaces for root)",
+    )  # fmt: skip
     parser.add_argument("--flood", help=argparse.SUPPRESS)
+    parser.add_argument("--blast", type=float, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    asyncio.run(flood(args.flood) if args.flood else run(args.seconds))
+    if args.flood:
+        asyncio.run(flood(args.flood))
+    elif args.blast:
+        blast(args.blast, numbered=False)
+    else:
+        if args.ports == "interfaces":
+            links()
+        asyncio.run(run(args.seconds, args.executor, args.ports))
 
 
 if __name__ == "__main__":

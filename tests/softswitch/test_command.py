@@ -253,6 +253,24 @@ async def test_a_lost_interface_leaves_the_others(veths: tuple[str, str, str, st
         assert running.process.returncode is None
 
 
+@pytest.mark.parametrize("executor", ["native", "interpreter"])
+async def test_an_interface_goes_down_and_up_again(veths: tuple[str, str, str, str], executor: str) -> None:
+    host_a, port_a, port_b, host_b = veths
+    sent = bytes([0, 9, 0, 0]) + bytes(56)
+    arguments = ["-i", f"2@{port_a}", "-i", f"3@{port_b}", "--executor", executor, str(PROGRAMS / "features.json")]
+    async with switch(*arguments) as running:
+        await running.address("P4Runtime")
+        for state in ("down", "up"):
+            await run("ip", "link", "set", port_a, state)
+        a, b = LinuxPort(0, host_a), LinuxPort(0, host_b)
+        try:
+            assert a.send(sent)
+            await _frame(b, sent[:2])
+        finally:
+            a.close()
+            b.close()
+
+
 async def test_tls(tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not on PATH")

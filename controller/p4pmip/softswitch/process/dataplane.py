@@ -47,6 +47,8 @@ def _messages() -> dict[str, Any]:
 
 MESSAGES = _messages()
 OPER_STATUS_DOWN = 1
+QUEUE_LIMIT = 2000
+"""Frames that wait for one listener; those beyond it are dropped, as a full queue of an interface drops them."""
 
 
 class DataplaneInterface:
@@ -65,7 +67,8 @@ class DataplaneInterface:
             return
         response = MESSAGES["PacketStreamResponse"](device_id=self._device_id, port=port, packet=frame, id=self._id)
         for queue in self._listeners:
-            queue.put_nowait(response)
+            if queue.qsize() < QUEUE_LIMIT:
+                queue.put_nowait(response)
 
     async def _stream(self, requests: AsyncIterator[Any], _: Context) -> AsyncIterator[Any]:
         queue: asyncio.Queue[Any] = asyncio.Queue()
