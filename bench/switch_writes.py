@@ -1,8 +1,8 @@
 """Writes into a forwarding softswitch: the latency of one-entry Writes and the rate of batches, idle and saturated.
 
-    python bench/switch_writes.py [--seconds S] [--executor native|interpreter] [--ports interfaces|grpc]
+    python bench/switch_writes.py [--seconds S] [--target native|interpreter|bmv2 …] [--ports interfaces|grpc]
 
-Starts `p4pmip switch`, pushes the router of tests/softswitch/programs, and saturates it with packets from a second
+Starts a target, pushes the router of tests/softswitch/programs, and saturates it with packets from a second
 process while it writes: over interfaces in a network namespace of its own (root), or over gRPC.
 """
 
@@ -10,8 +10,10 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
 PROGRAMS = Path(__file__).parents[1] / "tests" / "softswitch" / "programs"
+BMV2 = "simple_switch_grpc"
 BATCH = 1000
 NEXTHOP = 5
 """Where the packets go, and what one-entry Writes modify."""
@@ -79,7 +82,7 @@ async def flood(address: str) -> None:
             await stream.write(request)
 
 
-async def measure(
+async def measured(
     stub: "p4runtime_grpc.P4RuntimeStub", seconds: float, one_entry: int = NEXTHOP, size: int = BATCH
 ) -> dict[str, float]:
     """p50 and p99 of one-entry writes, and the rate of batches."""
@@ -112,38 +115,47 @@ async def measure(
     }
 
 
-async def run(seconds: float, executor: str, ports: str) -> None:
-    """Start the switch, measure, end it."""
+def command(target: str, address: str, packets: str) -> list[str]:
+    """How a target is started, on interfaces unless packets are served over gRPC at an address."""
+    ports = ["--dp-grpc-server-addr", packets] if packets else list(SWITCH)
+    own = ["--", "--grpc-server-addr", address, "--cpu-port", "510"]
+    if target == "bmv2":
+        return [BMV2, "--device-id", "1", "--no-p4", *ports, *own]
+    switch = [sys.executable, "-m", "p4pmip.cli.main", "switch", "--executor", target]
+    return [*switch, "--device-id", "1", "--no-p4", *ports, *own]
+
+
+async def run(target: str, ports: str, seconds: float) -> dict[str, dict[str, float]]:
+    """Start a target, measure it idle and saturated, end it."""
     wires = ports == "interfaces"
-    carried = SWITCH if wires else ("--dp-grpc-server-addr", "127.0.0.1:0")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "p4pmip.cli.main", "switch", "--device-id", "1", "--cpu-port", "510", "--executor",
-        executor, "--grpc-server-addr", "127.0.0.1:0", *carried, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
-    packets = "" if wires else (await process.stderr.readline()).decode().split()[-1]
-    address = (await process.stderr.readline()).decode().split()[4].rstrip(",")
-    try:
-        async with grpc.aio.insecure_channel(address) as channel:
-            stub = p4runtime_grpc.P4RuntimeStub(channel)
-            stream = await prepare(stub, update(config(), NEXTHOP))
-            # Optimised machine code replaces the first one meanwhile.
-            await asyncio.sleep(2)
-            idle = await measure(stub, seconds)
-            flood_of = ["--blast", str(10 * seconds)] if wires else ["--flood", packets]
-            flooder = await asyncio.create_subprocess_exec(sys.executable, __file__, *flood_of)
-            await asyncio.sleep(1)
-            before, start = forwarded() if wires else 0, time.perf_counter()
-            saturated = await measure(stub, seconds)
-            if wires:
-                saturated["forwarded_per_s"] = round((forwarded() - before) / (time.perf_counter() - start))
-            flooder.kill()
-            await flooder.wait()
-            stream.cancel()
-            print(json.dumps({"executor": executor, "ports": ports, "idle": idle, "saturated": saturated}))
-    finally:
-        process.terminate()
-        await process.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        address, packets = f"unix:{folder}/p4runtime", "" if wires else f"unix:{folder}/packets"
+        process = await asyncio.create_subprocess_exec(
+            *command(target, address, packets), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            async with grpc.aio.insecure_channel(address) as channel:
+                await asyncio.wait_for(channel.channel_ready(), 30)
+                stub = p4runtime_grpc.P4RuntimeStub(channel)
+                stream = await prepare(stub, update(config(), NEXTHOP))
+                # Optimised machine code replaces the first one meanwhile.
+                await asyncio.sleep(2)
+                idle = await measured(stub, seconds)
+                flood_of = ["--blast", str(20 * seconds)] if wires else ["--flood", packets]
+                flooder = await asyncio.create_subprocess_exec(sys.executable, __file__, *flood_of)
+                await asyncio.sleep(1)
+                before, start = forwarded() if wires else 0, time.perf_counter()
+                saturated = await measured(stub, seconds)
+                if wires:
+                    saturated["forwarded_per_s"] = round((forwarded() - before) / (time.perf_counter() - start))
+                flooder.kill()
+                await flooder.wait()
+                stream.cancel()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+    return {"idle": idle, "saturated": saturated}
 
 
 async def prepare(stub: Any, forwarding: "p4runtime.Update") -> Any:
@@ -165,11 +177,41 @@ async def prepare(stub: Any, forwarding: "p4runtime.Update") -> Any:
     return stream
 
 
+def measure() -> list[dict[str, Any]]:
+    """Rows of `make bench`: each executor under as many packets as it gets, beside BMv2 under as many."""
+    skipped = None
+    if shutil.which(BMV2) is None:
+        skipped = f"{BMV2} is not on PATH"
+    elif os.geteuid() != 0:
+        skipped = "needs root, for a network namespace"
+    if skipped is not None:
+        return [_row("softswitch: entries written under traffic", "entries/s", None, None, skipped)]
+    links()
+    found = {one: asyncio.run(run(one, "interfaces", 4.0))["saturated"] for one in ("bmv2", "native", "interpreter")}
+    return [
+        _row(f"{target}: {what} under traffic", unit, found[target][key], found["bmv2"][key], None)
+        for target in ("native", "interpreter")
+        for what, unit, key in (
+            ("entries written in batches of 1,000,", "entries/s", "entries_per_s"),
+            ("one-entry Write, p50,", "ms", "p50_ms"),
+            ("one-entry Write, p99,", "ms", "p99_ms"),
+        )
+    ]
+
+
+def _row(name: str, unit: str, value: float | None, peer: float | None, skipped: str | None) -> dict[str, Any]:
+    ratio = value / peer if value is not None and peer else None
+    return {
+        "name": name, "value": value, "unit": unit, "peer": "BMv2", "peer_value": peer, "ratio": ratio,
+        "bound": None, "ok": None, "skipped": skipped,
+    }  # fmt: skip
+
+
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--executor", choices=("native", "interpreter"), default="native")
+    parser.add_argument("--target", nargs="+", choices=("native", "interpreter", "bmv2"), default=["native"])
     parser.add_argument(
         "--ports", choices=("interfaces", "grpc"), default="grpc" if os.geteuid() else "interfaces",
         help="what carries the packets (default: interfaces for root)",
@@ -184,7 +226,8 @@ def main() -> None:
     else:
         if args.ports == "interfaces":
             links()
-        asyncio.run(run(args.seconds, args.executor, args.ports))
+        for target in args.target:
+            print(json.dumps({"target": target, **asyncio.run(run(target, args.ports, args.seconds))}))
 
 
 if __name__ == "__main__":
