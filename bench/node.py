@@ -1,32 +1,44 @@
-"""Attaches and handovers between node processes, with journals on disk and softswitches in processes of their own.
+"""Attaches and handovers between node processes, with journals on disk and switches in processes of their own.
 
-The LMA is one process, the two MAGs another (this one). An attach ends when the MAG serves the mobile node: switch and
-journal of both ends hold the session then. Run alone: `PYTHONPATH=. python bench/node.py`.
+The LMA is one process, the two MAGs another (this one, which also asks for the attaches). An attach ends when the MAG
+serves the mobile node: switch and journal of both ends hold the session then. Measured on the softswitch's native
+executor and, where simple_switch_grpc is on PATH, on BMv2; all of them share the machine's cores. Beside the bounds
+stands where the time goes: processor time of each process for one attach, and how long a change of a session waits
+for its switch and for its journal. Run alone: `PYTHONPATH=. python bench/node.py [softswitch|bmv2]`.
 """
 
 import asyncio
+import os
+import shutil
 import statistics
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.kill import Process, free_target
+from tests.kill import Process, free_target, switch
 from tests.node.world import Document, document, write
 
 from p4pmip.demo import figure1
 from p4pmip.mobility.effects import Advertise
+from p4pmip.node.client import NodeClient
 from p4pmip.node.events import Listener
+from p4pmip.node.loop import run
 from p4pmip.node.node import Node
 from p4pmip.node.service import Service
 from p4pmip.store.latency import fsync_latency
 from p4pmip.wire.numbers import HandoffIndicator
 
-STORM, WINDOW = 3000, 128
-STEADY, RATE = 500, 100.0
+WARM, STORM, WINDOW = 500, 4000, 128
+STEADY, RATE = 600, 100.0
 RATE_BOUND, LATENCY_BOUND = 1000.0, 10.0
 LINK = figure1.ACCESS_PORTS[0]
+NEW, MOVED = HandoffIndicator.ATTACHMENT_OVER_A_NEW_INTERFACE, HandoffIndicator.HANDOFF_BETWEEN_MAGS_SAME_INTERFACE
+Row = dict[str, Any]
 
 
 def _configuration(folder: Path) -> Document:
@@ -54,101 +66,142 @@ class Driver:
         while True:
             event = await self._listener.queue.get()
             if isinstance(event.what, Advertise) and (asked := self._waiting.pop(event.what.session.mn, None)):
-                asked[1].set_result(self._loop.time() - asked[0])
+                asked[1].set_result(time.perf_counter() - asked[0])
 
-    def attach(self, number: int, indicator: int) -> asyncio.Future[float]:
+    def attach(self, number: int, indicator: int = NEW) -> asyncio.Future[float]:
         """Attach one; the future has the seconds it took."""
         mac = b"\x02\x02" + number.to_bytes(4, "big")
         mn = mac.hex().encode() + b"@operator-a"
         future: asyncio.Future[float] = self._loop.create_future()
-        self._waiting[mn] = (self._loop.time(), future)
+        self._waiting[mn] = (time.perf_counter(), future)
         self._node.attach(mn, LINK, mac, indicator)
         return future
 
-
-async def _storm(driver: Driver) -> float:
-    """Attaches per second with so many on their way."""
-    loop = asyncio.get_running_loop()
-    started, open_ones = loop.time(), set[asyncio.Future[float]]()
-    for number in range(STORM):
-        if len(open_ones) >= WINDOW:
-            _, open_ones = await asyncio.wait(open_ones, return_when=asyncio.FIRST_COMPLETED)
-        open_ones.add(driver.attach(number, HandoffIndicator.ATTACHMENT_OVER_A_NEW_INTERFACE))
-    await asyncio.wait(open_ones)
-    return STORM / (loop.time() - started)
+    async def storm(self, first: int, count: int) -> float:
+        """Attach so many, with `WINDOW` on their way; attaches per second."""
+        began, room, asked = time.perf_counter(), asyncio.Semaphore(WINDOW), list[asyncio.Future[float]]()
+        for number in range(first, first + count):
+            await room.acquire()
+            asked.append(self.attach(number))
+            asked[-1].add_done_callback(lambda _: room.release())
+        await asyncio.gather(*asked)
+        return count / (time.perf_counter() - began)
 
 
-async def _steady(ask: Callable[[int], asyncio.Future[float]]) -> list[float]:
+async def _steady(ask: Callable[[int], asyncio.Future[float]], first: int) -> list[float]:
     """Milliseconds that each took, at a steady rate, sorted."""
-    asked = []
+    asked, began = list[asyncio.Future[float]](), time.perf_counter()
     for number in range(STEADY):
-        asked.append(ask(STORM + number))
-        await asyncio.sleep(1 / RATE)
+        await asyncio.sleep(max(0.0, began + number / RATE - time.perf_counter()))
+        asked.append(ask(first + number))
     return sorted(1000 * seconds for seconds in await asyncio.gather(*asked))
 
 
-async def _measure(folder: Path) -> dict[str, float]:
+def _processor(processes: dict[str, Process]) -> Counter[str]:
+    """Seconds of processor time that each process has used, with its children's."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+            parents[int(entry.name)], ticks[int(entry.name)] = int(fields[1]), int(fields[11]) + int(fields[12])
+    roots = {process.pid: name.removesuffix("-lma").removesuffix("-mag-1") for name, process in processes.items()}
+    roots[os.getpid()] = "mags"
+    used: Counter[str] = Counter()
+    for number, ticked in ticks.items():
+        while number and number not in roots:
+            number = parents.get(number, 0)
+        if number:
+            used[roots[number]] += ticked / os.sysconf("SC_CLK_TCK")  # type: ignore[assignment]
+    return used
+
+
+async def _waits(node: Node, lma: NodeClient) -> dict[str, tuple[int, dict[str, float]]]:
+    """Changes that were answered at each end, and the seconds they waited."""
+    told = (await asyncio.to_thread(lma.get, "/health"))["changes"]
+    return {
+        "mag": (node.installer.count, dict(node.installer.seconds)),
+        "lma": (told["count"], told["seconds"]),
+    }
+
+
+async def _measure(folder: Path, target: str) -> tuple[dict[str, float], dict[str, float]]:
     content = _configuration(folder)
     path = write(folder / "figure-1.toml", content)
-    processes = []
-    for number, (name, node) in enumerate(content["nodes"].items(), 1):
-        address = node["target"].partition("/")[0]
-        arguments = ["switch", "--no-p4", "--device-id", str(number), "--", "--grpc-server-addr", address]
-        processes.append(Process(folder, f"switch-{name}", address, *arguments, "--cpu-port", "510"))
-    lma = ("run", str(path), "--node", "lma", "--log-level", "info")
-    processes.append(Process(folder, "lma", "lma serves", *lma))
+    processes = {
+        f"switch-{name}": switch(folder, name, node["target"], target) for name, node in content["nodes"].items()
+    }
+    processes["lma"] = Process(folder, "lma", "lma serves", "run", str(path), "--node", "lma")
     service = Service(path, figure1.MAGS)
-    try:
-        for process in processes:
+    async with AsyncExitStack() as stack:
+        for process in processes.values():
             await process.start()
+            stack.push_async_callback(process.kill)
         await service.start()
-        with service.events["mag-1"].listen() as first, service.events["mag-2"].listen() as second:
-            one, two = Driver(service.nodes["mag-1"], first), Driver(service.nodes["mag-2"], second)
-            listening = [asyncio.create_task(driver.listen()) for driver in (one, two)]
-            rate = await _storm(one)
-            new = HandoffIndicator.ATTACHMENT_OVER_A_NEW_INTERFACE
-            attaches = await _steady(lambda number: one.attach(number, new))
-            moved = HandoffIndicator.HANDOFF_BETWEEN_MAGS_SAME_INTERFACE
-            handovers = await _steady(lambda number: two.attach(number, moved))
-            for task in listening:
-                task.cancel()
-    finally:
-        await service.stop()
-        for process in reversed(processes):
-            await process.kill()
-    found = {"node.attaches": rate}
+        stack.push_async_callback(service.stop)
+        drivers = []
+        for name in figure1.MAGS:
+            driver = Driver(service.nodes[name], stack.enter_context(service.events[name].listen()))
+            listening = asyncio.create_task(driver.listen())
+            stack.callback(listening.cancel)
+            drivers.append(driver)
+        one, two = drivers
+        lma = NodeClient(str(folder / "lma.admin"))
+        await one.storm(0, WARM)  # the native executor is compiled meanwhile
+
+        before = _processor(processes)
+        rate = await one.storm(WARM, STORM)
+        used = _processor(processes)
+        used.subtract(before)
+        waits = await _waits(service.nodes["mag-1"], lma)
+        attaches = await _steady(one.attach, WARM + STORM)
+        later = await _waits(service.nodes["mag-1"], lma)
+        handovers = await _steady(lambda number: two.attach(number, MOVED), WARM + STORM)
+    figures = {"attaches": rate}
     for name, times in (("attach", attaches), ("handover", handovers)):
-        found |= {f"node.{name}_p50": statistics.median(times), f"node.{name}_p99": times[int(len(times) * 0.99)]}
-    return found
+        figures |= {f"{name}_p50": statistics.median(times), f"{name}_p99": times[int(len(times) * 0.99)]}
+    parts = {f"processor_{name}": 1000 * seconds / STORM for name, seconds in used.items() if seconds > 0}
+    for end, (count, seconds) in later.items():
+        for part in ("switch", "journal"):
+            waited = seconds[part] - waits[end][1][part]
+            parts[f"{end}_waits_for_{part}"] = 1000 * waited / (count - waits[end][0])
+    return figures, parts
 
 
-def measure() -> list[dict[str, Any]]:
+def measure(targets: tuple[str, ...] = ()) -> list[Row]:
     """The figures, each beside the latency of this disk's fsync in milliseconds."""
-    with tempfile.TemporaryDirectory(prefix="p4pmip-bench-") as temporary:
-        folder = Path(temporary)
-        fsync = statistics.median(1000 * one for one in fsync_latency(folder))
-        found = asyncio.run(_measure(folder))
-    rows: list[dict[str, Any]] = []
-    for name, value in found.items():
-        rate = name == "node.attaches"
-        bound = RATE_BOUND if rate else LATENCY_BOUND if name.endswith("p99") else None
-        good = bound is None or (value >= bound if rate else value <= bound)
-        rows.append(
-            {
-                "name": name,
-                "value": round(value, 3),
-                "unit": "1/s" if rate else "ms",
-                "peer": None if rate else "fsync (median, ms)",
-                "peer_value": None if rate else round(fsync, 3),
-                "ratio": None if rate else round(value / fsync, 3),
-                "bound": bound,
-                "ok": good,
-                "skipped": None,
-            }
-        )
+    rows: list[Row] = []
+    for target in targets or ("softswitch", *(["bmv2"] if shutil.which("simple_switch_grpc") else [])):
+        with tempfile.TemporaryDirectory(prefix="p4pmip-bench-") as temporary:
+            folder = Path(temporary)
+            fsync = statistics.median(1000 * one for one in fsync_latency(folder))
+            figures, parts = run(_measure(folder, target))
+        for name, value in figures.items():
+            bound = RATE_BOUND if name == "attaches" else LATENCY_BOUND if name.endswith("p99") else None
+            rows.append(_row(f"node.{target}.{name}", value, "1/s" if name == "attaches" else "ms", fsync, bound))
+        rows += [_row(f"node.{target}.{name}", value, "ms", fsync, None) for name, value in parts.items()]
     return rows
 
 
+def _row(name: str, value: float, unit: str, fsync: float, bound: float | None) -> Row:
+    good = bound is None or (value >= bound if unit == "1/s" else value <= bound)
+    compared = unit == "ms" and "processor" not in name
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "peer": "fsync (median, ms)",
+        "peer_value": round(fsync, 3),
+        "ratio": round(value / fsync, 3) if compared else None,
+        "bound": bound,
+        "ok": good,
+        "skipped": None,
+    }
+
+
 if __name__ == "__main__":
-    for row in measure():
-        print(*(f"{key}={value}" for key, value in row.items()), file=sys.stdout)
+    for row in measure(tuple(sys.argv[1:])):
+        print(*(f"{key}={value}" for key, value in row.items() if value is not None))

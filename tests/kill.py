@@ -23,34 +23,63 @@ from p4pmip.node.client import NodeClient
 RATE = 100.0
 SECONDS = 60.0
 NODES = ("lma", "mag-1")
+P4PMIP = (sys.executable, "-m", "p4pmip.cli.main")
 
 
 class Process:
-    """One program of p4pmip, with its log."""
+    """One program, of p4pmip unless another is given, with its log.
 
-    def __init__(self, folder: Path, name: str, ready: str, *arguments: str) -> None:
-        self.name, self._ready, self._arguments = name, ready, arguments
+    It is ready once it says `ready`, or listens there where that is an address and port.
+    """
+
+    def __init__(self, folder: Path, name: str, ready: str, *arguments: str, program: tuple[str, ...] = P4PMIP) -> None:
+        self.name, self._ready, self._arguments = name, ready, (*program, *arguments)
         self._log = folder / f"{name}.log"
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it; returns once it says that it is ready."""
+        """Start it; returns once it is ready."""
         with self._log.open("ab") as log:
             at = log.tell()
-            self._child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "p4pmip.cli.main", *self._arguments, stdout=log, stderr=log
-            )
+            self._child = await asyncio.create_subprocess_exec(*self._arguments, stdout=log, stderr=log)
         deadline = time.monotonic() + SECONDS
-        while self._ready not in self._log.read_text()[at:]:
+        while not await self._is_ready(at):
             if time.monotonic() > deadline or self._child.returncode is not None:
                 raise SystemExit(f"kill: {self.name} did not start:\n{self._log.read_text()[-2000:]}")
             await asyncio.sleep(0.02)
+
+    async def _is_ready(self, at: int) -> bool:
+        host, colon, port = self._ready.partition(":")
+        if not colon:
+            return self._ready in self._log.read_text()[at:]
+        try:
+            writer = (await asyncio.open_connection(host, int(port)))[1]
+        except ConnectionRefusedError:
+            return False
+        writer.close()
+        return True
+
+    @property
+    def pid(self) -> int:
+        """Its number, once started."""
+        assert self._child is not None
+        return self._child.pid
 
     async def kill(self) -> None:
         """End it without a word."""
         if self._child is not None and self._child.returncode is None:
             self._child.kill()
             await self._child.wait()
+
+
+def switch(folder: Path, name: str, target: str, kind: str = "softswitch") -> Process:
+    """The switch of a node: a softswitch, or BMv2."""
+    address, _, device_id = target.partition("/")
+    common = ("--no-p4", "--device-id", device_id)
+    more = ("--", "--grpc-server-addr", address, "--cpu-port", "510")
+    if kind == "bmv2":
+        return Process(folder, f"switch-{name}", address, *common, *more, program=("simple_switch_grpc",))
+    return Process(folder, f"switch-{name}", address, "switch", *common, *more)
 
 
 def free_target(device_id: int) -> str:
@@ -112,11 +141,8 @@ async def main(kills: int) -> int:
         content = configuration(folder)
         path = write(folder / "figure-1.toml", content)
         processes = []
-        for number, name in enumerate(NODES, 1):
-            address = content["nodes"][name]["target"].partition("/")[0]
-            arguments = ["switch", "--no-p4", "--device-id", str(number), "--"]
-            arguments += ["--grpc-server-addr", address, "--cpu-port", "510"]
-            processes.append(Process(folder, f"switch-{name}", address, *arguments))
+        for name in NODES:
+            processes.append(switch(folder, name, content["nodes"][name]["target"]))
         processes += [
             Process(folder, name, f"{name} serves", "run", str(path), "--node", name) for name in NODES
         ]  # fmt: skip

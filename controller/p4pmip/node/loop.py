@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 SWITCH_INTERVAL = 0.0005
 """Seconds for which a thread keeps the interpreter when another wants it: a commit that is done waits that long."""
-THRESHOLDS = (20_000, 20, 50)
+THRESHOLDS = (5_000, 50, 50)
 """Of the garbage collector: a node's objects are freed by their last user, and bindings that stay are not to be looked
 through again and again."""
 

@@ -41,6 +41,7 @@ def health(node: Node) -> Json:
             for engine in node.engines
             for address, peer in engine.peers.items()
         ],
+        "changes": {"count": node.installer.count, "seconds": node.installer.seconds},
         "alarms": alarms,
     }
 
