@@ -199,7 +199,6 @@ class AnchorRegistration(AnchorCache):
         assert entry.session is not None
         if request.update.lifetime == 0 or not delay or entry.session.phase is Phase.HELD:
             return False
-        request.order_checked = True
         parked = self._parked.get(request.mn)
         if parked is not None:
             parked.request, parked.entry = request, entry

@@ -79,6 +79,7 @@ class GatewayRegistration(GatewayList):
 
         The LMA is told at once, so that the next MAG uses it too.
         """
+        self._enter(now, utc)
         entry = self._by_session.get(session_id)
         if entry is not None and entry.state is State.BOUND and entry.wanted is not None:
             self._want(entry, entry.wanted._replace(link_local=address))
