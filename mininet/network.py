@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -254,6 +255,22 @@ class Lab:
             raise figure1.Failure(f"p4pmip bindings at {node}: {said}{error}")
         found: list[dict[str, object]] = json.loads(said)["bindings"]
         return found
+
+    def modified(self, switch: str, table: str, since: int) -> int:
+        """When (ns) a switch had taken the first MODIFY of a table's entry after a moment, as its node saw it.
+
+        Raises:
+            Failure: There was none.
+        """
+        entry = f"table_entry {{ table_id: {Pipeline.packaged().schema.table(table).id} "
+        asked = False
+        for line in (self[switch].logs / "p4runtime.log").read_text().splitlines():
+            seconds, _, told = line.partition(" ")
+            now = int(Decimal(seconds) * 10**9)
+            asked = asked or (now >= since and "type: MODIFY" in told and entry in told)
+            if asked and told.endswith("Write answered: ok"):
+                return now
+        raise figure1.Failure(f"no entry of {table} has been modified at {switch}")
 
     def messages(self, sender: str) -> list[Message]:
         """What a node has signalled, in its order."""

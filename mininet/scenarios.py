@@ -11,7 +11,17 @@ from network import Lab
 from report import Handover, Report
 from restarts import lma_restart, mag_restart, rekey, switch_restart
 from security import spoof
-from traffic import SERVER, advertisements, delivered, gap_ms, server_ipv6, start_pings, start_stream, tunnelled
+from traffic import (
+    SERVER,
+    advertisements,
+    delivered,
+    echo_requests,
+    gap_ms,
+    server_ipv6,
+    start_pings,
+    start_stream,
+    tunnelled,
+)
 
 from p4pmip.wire.message import (
     BindingAcknowledgement,
@@ -22,7 +32,7 @@ from p4pmip.wire.message import (
 from p4pmip.wire.neighbor_option import Mtu
 from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, Status
 from p4pmip.wire.options import GreKey
-from p4pmip.wire.packet import Packet, Transport, decode_frame
+from p4pmip.wire.packet import Packet, Transport
 
 
 @dataclass(frozen=True)
@@ -279,8 +289,6 @@ def lossy(lab: Lab, report: Report) -> None:
 # --- handover -----------------------------------------------------------------------------------------
 
 _DOWNLINK_INTERVAL = 0.005
-_ROUND_TRIP_PACKETS = 6
-"""Of the downlink stream in one round trip through two software switches."""
 
 
 def handover(lab: Lab, report: Report) -> None:
@@ -313,14 +321,17 @@ def handover(lab: Lab, report: Report) -> None:
     report.check("mag1 gave out the one before", before[1] in downlink_before, f"{before[1]}")
     in_one_gap = not lost or lost == list(range(lost[0], lost[-1] + 1))
     report.check("downlink: lost in one gap only", in_one_gap and sent >= 1000, f"{_ranges(lost)} of {sent} lost")
-    flipped = _flipped(lab, moved)
-    meanwhile = sum(moved <= frame.time <= flipped and _is_ping(frame.octets) for frame in lab.frames("lma-eth3"))
-    allowed = meanwhile + _ROUND_TRIP_PACKETS
+    modified, sending = lab.modified("lma", "session", moved), echo_requests(lab, "lma-eth3", 0xAA)
+    before_move = [took for number, took in downlink.round_trips.items() if sending[number] < moved]
+    round_trip = int(max(before_move) * 1e6)
+    window = (moved - round_trip, modified + round_trip)
+    outside = [number for number in lost if not window[0] <= sending[number] <= window[1]]
     detail = (
-        f"{len(lost)} lost; {meanwhile} sent from link down to the LMA's MODIFY ({(flipped - moved) / 1e6:.1f} ms), "
-        f"{_ROUND_TRIP_PACKETS} in a round trip"
+        f"{len(lost)} of {sent} lost, {len(outside)} of them sent outside of these {(modified - moved) / 1e6:.1f} ms"
+        f" and a round trip of {round_trip / 1e6:.1f} ms"
     )
-    report.check("downlink: lost is only what was on its way to mag1", len(lost) <= allowed, detail)
+    report.check("downlink: lost is what was sent from link down to the LMA's MODIFY", not outside, detail)
+    late = [number for number in lost if sending[number] > modified]
     report.check("uplink goes on", len(uplink_lost) < uplink_sent / 2, f"{len(uplink_lost)} of {uplink_sent} lost")
     report.check("the one that stays loses nothing", not lost_by_stayer, f"{len(lost_by_stayer)} lost")
     received = tcp_sum["end"]["sum_received"]["bytes"]
@@ -339,27 +350,12 @@ def handover(lab: Lab, report: Report) -> None:
     report.check("the interruption is measured", gap > 0, f"{gap:.1f} ms (published: 7.8 ms for a P4/BMv2 scheme)")
 
 
-def _is_ping(octets: bytes) -> bool:
-    """Whether a frame is an echo request over IPv4 with mn1's pattern."""
-    return octets[12:14] == b"\x08\0" and octets[23] == 1 and octets[34] == 8 and octets[-1:] == b"\xaa"
-
-
 def _ranges(numbers: list[int]) -> str:
     """Numbers in ascending order as `3-7, 9`."""
     starts = [number for number in numbers if number - 1 not in numbers]
     ends = [number for number in numbers if number + 1 not in numbers]
     pairs = zip(starts, ends, strict=True)
     return ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in pairs) or "none"
-
-
-def _flipped(lab: Lab, since: int) -> int:
-    """When the LMA acknowledged the move (ns): its switch has been modified by then."""
-    for frame in lab.arrivals("control", "lma"):
-        signalling = decode_frame(frame).signalling
-        message = None if signalling is None else signalling.message
-        if frame.time > since and isinstance(message, BindingAcknowledgement) and _about(message, "mn1"):
-            return frame.time
-    raise figure1.Failure("the LMA has not acknowledged the move")
 
 
 def _session_of(lab: Lab, name: str, mag: str) -> tuple[int | None, int | None]:

@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import figure1
@@ -19,7 +19,7 @@ from p4pmip.wire.packet import Packet, decode_frame
 
 SERVER = "10.1.0.2"
 """Each operator's server: the same address in both."""
-_SEQUENCE = re.compile(r"icmp_seq=(\d+)")
+_ANSWER = re.compile(r"icmp_seq=(\d+) .*time=([\d.]+) ms")
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
@@ -33,7 +33,8 @@ class Pings:
     """A stream of pings that is under way."""
 
     process: "subprocess.Popen[str]"
-    interval: float
+    round_trips: dict[int, float] = field(default_factory=dict)
+    """Milliseconds until the answer came, by the number of the ping; known when they have finished."""
 
     def finish(self, seconds: float = 60.0) -> tuple[int, list[int]]:
         """How many were sent, and the numbers of those that were not answered."""
@@ -41,15 +42,15 @@ class Pings:
         summary = _SUMMARY.search(said)
         if summary is None:
             raise figure1.Failure(f"ping says: {said[-300:]}")
-        answered = {int(number) for number in _SEQUENCE.findall(said)}
+        self.round_trips = {int(number): float(took) for number, took in _ANSWER.findall(said)}
         sent = int(summary[1])
-        return sent, [number for number in range(1, sent + 1) if number not in answered]
+        return sent, [number for number in range(1, sent + 1) if number not in self.round_trips]
 
 
 def start_pings(lab: Lab, host: str, destination: str, count: int, interval: float, pattern: str = "00") -> Pings:
     """Ping in the background."""
     command = ["ping", "-n", "-c", str(count), "-i", str(interval), "-W", "1", "-p", pattern, destination]
-    return Pings(lab[host].popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True), interval)
+    return Pings(lab[host].popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
 
 
 @dataclass
@@ -131,6 +132,16 @@ def advertisements(lab: Lab, mag: str) -> list[tuple[Ethernet, RouterAdvertiseme
             message = icmpv6.decode(packet.payload, packet.source, packet.destination)
             if isinstance(message, RouterAdvertisement):
                 found.append((ethernet, message))
+    return found
+
+
+def echo_requests(lab: Lab, interface: str, pattern: int) -> dict[int, int]:
+    """When (ns) each echo request over IPv4 with a pattern arrived at an interface, by its number."""
+    found = {}
+    for frame in lab.frames(interface):
+        octets = frame.octets
+        if octets[12:14] == b"\x08\0" and octets[23] == IPProtocol.ICMP and octets[34] == 8 and octets[-1] == pattern:
+            found[int.from_bytes(octets[40:42], "big")] = frame.time
     return found
 
 
