@@ -3,10 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECONDS = 5.0
@@ -17,44 +15,39 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """While its `with` block lasts, signals are noted, and raise Interrupted within `allowed()` only."""
+    """From `begin` to `end` signals are noted; between `allow` and `refuse` each raises Interrupted at once."""
 
     def __init__(self) -> None:
         self._allowed = False
         self._noted: str | None = None
         self._before: dict[int, object] = {}
 
-    def __enter__(self) -> "Interrupts":
+    def begin(self) -> None:
+        """Take over the signals."""
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
+        """Leave the signals to who had them before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before.clear()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._noted = signal.Signals(number).name
         if self._allowed:
             raise Interrupted(self._noted)
 
+    def allow(self) -> None:
+        """From here on the work may be interrupted; also by a signal that came before."""
+        self._allowed = True
+        self.check()
+
     def refuse(self) -> None:
-        """From here on nothing is interrupted, also where a signal came in the moment of leaving `allowed()`."""
+        """From here on nothing is interrupted."""
         self._allowed = False
 
-    @contextmanager
-    def allowed(self) -> Iterator[None]:
-        """Here the work may be interrupted; also by a signal that came before."""
-        self._allowed = True
-        try:
-            self.check()
-            yield
-        finally:
-            self._allowed = False
-
     def check(self) -> None:
-        """Raise Interrupted if a signal came where none was allowed to interrupt."""
+        """Raise Interrupted if there was a signal."""
         if self._noted is not None:
             raise Interrupted(self._noted)
 

@@ -49,6 +49,7 @@ def play(target: str, view: str) -> int:
     except Interrupted:
         return 130
     finally:
+        lab.end()
         for one in lab.left_over:
             print(f"lab: could not end {one}", file=sys.stderr)
         print(f"lab: ended; the logs and captures are in {lab.directory}", file=sys.stderr)

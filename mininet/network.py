@@ -61,28 +61,31 @@ class Lab:
         """Processes that could not be ended."""
         self.badly_ended: list[str] = []
         """Programs that ended by themselves, or with an error when they were told to: the last lines of their logs."""
-        self._interrupts = Interrupts()
+        self.interrupts = Interrupts()
         self._programs: list[figure1.Program] = []
         self._net = None
+        self._ended = False
         self._namespaces: Namespaces | None = None
 
     def __enter__(self) -> "Lab":
-        self._interrupts.__enter__()
+        self.interrupts.begin()
         try:
             self.captures.mkdir(parents=True, exist_ok=True)
             self._net = mininet.net.Mininet(topo=figure1.Figure1(settings=self.settings), controller=None, build=False)
             self._build()
-            with self._interrupts.allowed():
-                self._start()
+            self.interrupts.allow()
+            self._start()
         except BaseException:
-            self._end()
+            self.end()
+            # Ctrl-C reaches the programs that Mininet asks too: what it then says of them is not the cause.
+            self.interrupts.check()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self.end()
 
     def _build(self) -> None:
         try:
@@ -106,8 +109,16 @@ class Lab:
         program.start()
         return program, [self.captures / f"{one}.pcap" for one in interfaces]
 
-    def _end(self) -> None:
-        self._interrupts.refuse()
+    def end(self) -> None:
+        """End everything, if that has not been done.
+
+        Leaving the block does it; who catches what came out of the block does it again, for a signal in the very moment
+        of leaving.
+        """
+        self.interrupts.refuse()
+        if self._ended:
+            return
+        self._ended = True
         try:
             if self._net is not None:
                 switches = [self[name] for name in NODES if name in self.net]
@@ -121,7 +132,7 @@ class Lab:
             if self._net is not None:
                 for node in self.net.values():
                     node.cleanup()
-            self._interrupts.__exit__(None, None, None)
+            self.interrupts.end()
 
     def __getitem__(self, name: str):  # type: ignore[no-untyped-def]
         """A host, switch or LAN of the topology."""

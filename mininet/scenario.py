@@ -85,6 +85,7 @@ def run(name: str, target: str, executor: str | None, tell: bool):  # type: igno
     except Exception:
         report.check("course", False, traceback.format_exc())
     finally:
+        lab.end()
         remaining = [*lab.left_over, *lab.traces()]
         told = f"no process, interface or namespace is left after {time.monotonic() - began:.1f} s"
         if "course" not in [check.name for check in report.checks]:
@@ -94,6 +95,7 @@ def run(name: str, target: str, executor: str | None, tell: bool):  # type: igno
             shutil.rmtree(settings.directory)
         else:
             print(f"  the logs and captures are in {settings.directory}", file=sys.stderr)
+    lab.interrupts.check()
     return report
 
 
