@@ -28,16 +28,17 @@ LACKING = str(machine().lacks("softswitch") or "")
 
 
 class Started:
-    """A program of the lab, in a directory of its own."""
+    """A program of the lab, in a directory of its own; with a standard input, it has one output, as in a terminal."""
 
     def __init__(self, folder: Path, script: str, *words: str, path: str = "", stdin: int = subprocess.DEVNULL) -> None:
         self.mark = uuid.uuid4().hex
         self.folder = folder
         environment = {**os.environ, MARK: self.mark, "TMPDIR": str(folder)}
         environment["PATH"] = f"{path}:{environment['PATH']}" if path else environment["PATH"]
+        errors = subprocess.STDOUT if stdin == subprocess.PIPE else subprocess.PIPE
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / script), *words], env=environment, start_new_session=True, text=True,
-            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=errors,
         )  # fmt: skip
 
     def end(self, seconds: float = 90.0) -> tuple[int, str, str]:

@@ -1,0 +1,97 @@
+"""`make lab`, played by a script: its command line, its directory, and its page in a real browser."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.lab.started import LACKING, Started
+from tests.view.chromium import BROWSER, browser
+
+from p4pmip.node.client import NodeClient
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(bool(LACKING), reason=LACKING),
+    pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
+]
+
+SECONDS = 40.0
+MN = "mn1@a.example"
+
+
+def at(mag: str) -> str:
+    """A condition: the page shows mn1 at a MAG, in the picture and in the table."""
+    return (
+        f"[...document.querySelectorAll('.mobile.active')].some((one) => one.dataset.mn === '{MN}'"
+        f" && one.dataset.mag === '{mag}') && [...document.querySelectorAll('#session-rows tr')].some((one) =>"
+        f" one.cells[0].textContent === '{MN}' && one.cells[3].textContent === '{mag}')"
+    )
+
+
+class Terminal:
+    """The lab's command line."""
+
+    def __init__(self, lab: Started) -> None:
+        self._lab = lab
+        self.heard = ""
+
+    def order(self, line: str) -> None:
+        """Type a line."""
+        assert self._lab.process.stdin is not None
+        self._lab.process.stdin.write(f"{line}\n")
+        self._lab.process.stdin.flush()
+
+    async def until(self, words: str) -> str:
+        """The line with these words, when it comes."""
+        stdout = self._lab.process.stdout
+        assert stdout is not None
+        async with asyncio.timeout(SECONDS):
+            while line := await asyncio.to_thread(stdout.readline):
+                self.heard += line
+                if words in line:
+                    return line
+        raise AssertionError(f"it has not said {words!r}: {self.heard}")
+
+
+async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
+    """A host gets its address, moves and is let go, by the lab's commands; the page shows each, with its key."""
+    lab = Started(tmp_path, "lab.py", "--target", "softswitch", stdin=subprocess.PIPE)
+    terminal = Terminal(lab)
+    try:
+        url = (await terminal.until("The live view is at")).split()[-1]
+        directory = Path((await terminal.until("per switch")).split()[1].rstrip(","))
+        async with browser(tmp_path) as page:
+            await page.open(url)
+            await page.until("document.getElementById('connection').textContent === 'live'")
+            terminal.order("dhcp mn1")
+            await terminal.until("10.0.0.11")
+            await page.until(at("mag1"))
+            bindings = await asyncio.to_thread(NodeClient(str(directory / "lma" / "admin")).get, "/bindings")
+            key = next(row["uplink_key"] for row in bindings["bindings"] if row["mn"] == MN)
+            assert await page.evaluate(f"document.body.textContent.includes('0x{key:08x}')")
+
+            terminal.order("move mn1 mag2")
+            terminal.order("mn1 ping -c 1 -W 5 10.1.0.2")
+            await terminal.until("1 received")
+            await page.until(at("mag2"))
+            terminal.order("tables lma")
+            await terminal.until("gre_rx  (")
+
+            terminal.order("move mn1")
+            await asyncio.to_thread(NodeClient(str(directory / "mag2" / "admin")).post, "/detach", mn=MN)
+            await page.until(f"!document.querySelector('#session-rows').textContent.includes('{MN}')")
+            assert page.problems == []
+        for name in ("switch.log", "node.log", "p4runtime.log"):
+            assert (directory / "lma" / "logs" / name).stat().st_size > 0, name
+        assert list((directory / "lma" / "pcaps").iterdir())
+        assert "type: MODIFY" in (directory / "lma" / "logs" / "p4runtime.log").read_text()
+        terminal.order("exit")
+        await terminal.until(f"the logs and captures are in {directory}")
+        status, output, _ = await asyncio.to_thread(lab.end)
+        assert status == 0, output
+    finally:
+        if lab.process.poll() is None:
+            lab.process.terminate()
+            await asyncio.to_thread(lab.end)
+    assert lab.left() == []
