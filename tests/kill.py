@@ -1,8 +1,9 @@
-"""Kill the LMA, a MAG or a switch at random instants under load: `python tests/kill.py [kills]`.
+"""Kill the LMA, a MAG or a switch at random instants under load: `python tests/kill.py [kills] [executor]`.
 
 Every process is real: two switches, an LMA, a MAG, each killed with SIGKILL and started again while mobile nodes attach
 at 100 a second. After each: no binding that the MAG had been acknowledged is lost or has another uplink key, no key
-stands for two sessions, and both switches hold what they should.
+stands for two sessions, and both switches hold what they should. While a node is down, datagrams of a session that is
+there go both ways through the switches, and every one arrives.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.node.world import Document, document, write
+from tests.traffic import ACCESS, MAC, Traffic
 
 from p4pmip.demo import figure1
 from p4pmip.errors import P4pmipError
@@ -72,14 +74,20 @@ class Process:
             await self._child.wait()
 
 
-def switch(folder: Path, name: str, target: str, kind: str = "softswitch") -> Process:
-    """The switch of a node: a softswitch, or BMv2."""
+def switch(folder: Path, name: str, target: str, kind: str = "softswitch", executor: str = "") -> Process:
+    """The switch of a node: a softswitch with one of its executors, or BMv2; its packets come and go by gRPC."""
     address, _, device_id = target.partition("/")
     common = ("--no-p4", "--device-id", device_id)
-    more = ("--", "--grpc-server-addr", address, "--cpu-port", "510")
+    more = ("--", "--grpc-server-addr", address, "--dp-grpc-server-addr", packets(folder, name), "--cpu-port", "510")
     if kind == "bmv2":
         return Process(folder, f"switch-{name}", address, *common, *more, program=("simple_switch_grpc",))
-    return Process(folder, f"switch-{name}", address, "switch", *common, *more)
+    executed = ("--executor", executor) if executor else ()
+    return Process(folder, f"switch-{name}", address, "switch", *executed, *common, *more)
+
+
+def packets(folder: Path, name: str) -> str:
+    """Where the packet service of a node's switch is."""
+    return f"unix:{folder / name}.packets"
 
 
 def free_target(device_id: int) -> str:
@@ -133,7 +141,37 @@ async def differences(folder: Path, content: Document, name: str) -> str:
     return "" if child.returncode == 0 else output or "it has no pipeline"
 
 
-async def main(kills: int) -> int:
+async def session(folder: Path) -> str:
+    """Attach the mobile node whose traffic must go on; its home address."""
+    mn = MAC.hex(":")
+    await asyncio.to_thread(NodeClient(str(folder / "mag-1.admin")).post, "/attach", mn=mn, link=str(ACCESS))
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        found = await asyncio.to_thread(NodeClient(str(folder / "mag-1.admin")).get, "/bindings")
+        for row in found["bindings"]:
+            if row["mn"].startswith(MAC.hex()) and row["state"] == "active":
+                return str(row["ipv4"])
+        await asyncio.sleep(0.02)
+    raise SystemExit("kill: the mobile node was not attached")
+
+
+async def kill_one(victim: Process, traffic: Traffic) -> str:
+    """Kill a process and start it again; what was wrong with the traffic meanwhile."""
+    if victim.name not in NODES:
+        await traffic.close()
+        await victim.kill()
+        await victim.start()
+        return ""
+    flowing = asyncio.create_task(traffic.flow())
+    await victim.kill()
+    await victim.start()
+    flowing.cancel()
+    await asyncio.gather(flowing, return_exceptions=True)
+    sent, lost = await traffic.lost()
+    return f"{lost} of {sent} datagrams lost while it was down" if lost or not sent else ""
+
+
+async def main(kills: int, executor: str) -> int:
     """The answer is the exit status."""
     randomness, failures = random.Random(), 0
     with tempfile.TemporaryDirectory(prefix="p4pmip-kill-") as temporary:
@@ -142,37 +180,45 @@ async def main(kills: int) -> int:
         path = write(folder / "figure-1.toml", content)
         processes = []
         for name in NODES:
-            processes.append(switch(folder, name, content["nodes"][name]["target"]))
+            processes.append(switch(folder, name, content["nodes"][name]["target"], executor=executor))
         processes += [
             Process(folder, name, f"{name} serves", "run", str(path), "--node", name) for name in NODES
         ]  # fmt: skip
+        traffic = Traffic({name: packets(folder, name) for name in NODES})
         try:
             for process in processes:
                 await process.start()
+            await traffic.connect()
+            traffic.attached(await session(folder))
             for kill in range(1, kills + 1):
                 attaching = asyncio.create_task(load(folder, kill << 16))
                 await asyncio.sleep(randomness.uniform(0.3, 1.3))
                 acknowledged = await bindings(folder, "mag-1")
                 await asyncio.sleep(randomness.uniform(0.0, 0.05))
                 victim = randomness.choice(processes)
-                await victim.kill()
-                await victim.start()
+                trouble = await kill_one(victim, traffic)
                 attaching.cancel()
                 await asyncio.gather(attaching, return_exceptions=True)
-                failures += await judge(folder, content, f"{kill}: {victim.name}", acknowledged)
+                failures += await judge(folder, content, f"{kill}: {victim.name}", acknowledged, trouble)
+                if victim.name not in NODES:
+                    await traffic.connect()
         finally:
+            await traffic.close()
             for process in reversed(processes):
                 await process.kill()
     print(f"{kills} kills, {failures} failures")
     return 1 if failures else 0
 
 
-async def judge(folder: Path, content: Document, what: str, acknowledged: dict[str, tuple[int, int]]) -> int:
+async def judge(
+    folder: Path, content: Document, what: str, acknowledged: dict[str, tuple[int, int]], trouble: str
+) -> int:
     """Compare what was acknowledged with what is there; answers the number of faults."""
     held = await bindings(folder, "lma")
     lost = [mn for mn, keys in acknowledged.items() if held.get(mn, (None,))[0] != keys[0]]
     keys = [uplink for uplink, _ in held.values()]
-    found = [f"lost or changed: {len(lost)} of {len(acknowledged)}"] if lost else []
+    found = [trouble] if trouble else []
+    found += [f"lost or changed: {len(lost)} of {len(acknowledged)}"] if lost else []
     found += ["a key stands for two sessions"] if len(set(keys)) != len(keys) else []
     deadline = time.monotonic() + SECONDS
     for name in NODES:
@@ -185,4 +231,4 @@ async def judge(folder: Path, content: Document, what: str, acknowledged: dict[s
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)))
+    sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10, sys.argv[2] if sys.argv[2:] else "")))

@@ -140,7 +140,7 @@ class SwitchControl:
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         moves = old is not None and new is not None and _moves(old, new)
         try:
-            before = () if old is None else self.entries(old)
+            before = self._held(old)
             after = () if new is None else self.entries(new)
             self._journal_ids()
             delta = self._ledger.acquire(after) if moves else self._ledger.change(before, after)
@@ -174,7 +174,7 @@ class SwitchControl:
         """
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            before = () if old is None else self.entries(old)
+            before = self._held(old)
             after = () if new is None else self.entries(new)
         except P4pmipError as error:
             outcome.set_exception(error)
@@ -192,6 +192,14 @@ class SwitchControl:
 
         self._submit(self._ledger.change(before, after), (), lenient=True).add_done_callback(done)
         return outcome
+
+    def _held(self, old: Binding | None) -> tuple[Entry, ...]:
+        """The entries that are asked for because of a binding.
+
+        None for one that an engine gives up as soon as it is restored: nobody expected them, so that the first
+        comparison has taken them out.
+        """
+        return () if old is None or old.session_id not in self._bindings else self.entries(old)
 
     def _submit(self, delta: Delta, relies_on: Iterable[EntryKey], lenient: bool = False) -> "asyncio.Future[None]":
         try:
