@@ -1,0 +1,259 @@
+"""Those who may not: refused and counted, at nodes with switches that run, while everybody else is served."""
+
+import asyncio
+import socket
+import time
+from ipaddress import IPv6Address
+from pathlib import Path
+from random import Random
+
+from tests.node.world import SECONDS, Document, document, running, until
+
+from p4pmip.demo import figure1
+from p4pmip.demo.fabric import Fabric, Plug
+from p4pmip.demo.figure1 import SUBSCRIBERS, Subscriber
+from p4pmip.demo.host import Host
+from p4pmip.mobility.binding import Phase
+from p4pmip.mobility.effects import Send
+from p4pmip.mobility.session import Session
+from p4pmip.node.service import Service
+from p4pmip.wire import options as o
+from p4pmip.wire.ethernet import Ethernet, EtherType
+from p4pmip.wire.gre import Gre
+from p4pmip.wire.ip import IPProtocol, IPv4Packet, IPv6Packet
+from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
+from p4pmip.wire.mobility_header import decode, encode
+from p4pmip.wire.numbers import BindingUpdateFlag, HandoffIndicator, Status
+from p4pmip.wire.udp import Udp
+
+ALICE, BOB, CAROL = SUBSCRIBERS[:3]
+"""Two of one operator, and one of the other, who has ALICE's address there."""
+
+
+def host(fabric: Fabric, one: Subscriber, mag: str = "mag-1") -> Host:
+    found = Host(one.name, one.mac)
+    found.transmit = fabric.add_host(one.name, found.receive)
+    fabric.connect(Plug(one.name), Plug(mag, one.port))
+    return found
+
+
+def server(fabric: Fabric, operator: str = "operator-a") -> Host:
+    name = f"server of {operator}"
+    found = Host(name, figure1.SERVER_MAC[operator], figure1.SERVER_ADDRESS)
+    found.router = figure1.SERVICE_ADDRESS
+    found.transmit = fabric.add_host(name, found.receive)
+    fabric.connect(Plug(name), Plug("lma", figure1.SERVICE_PORT[operator]))
+    return found
+
+
+async def works(one: Host) -> None:
+    """The mobile node reaches its server."""
+    assert await one.ping(figure1.SERVER_ADDRESS, SECONDS)
+
+
+def counted(service: Service, node: str) -> dict[str, int]:
+    engine = service.nodes[node].engines[0]
+    return dict(engine.counters)
+
+
+def sessions(service: Service, node: str = "lma") -> list[Session]:
+    return list(service.nodes[node].sessions())
+
+
+def secured(folder: Path, content: Document, mag: str, at_mag: bytes, at_lma: bytes) -> None:
+    """An association of RFC 4285 between a MAG and the LMA, as each of them has it."""
+    address = {name: node["signalling"]["address"] for name, node in content["nodes"].items()}
+    for node, peer, secret in (("lma", mag, at_lma), (mag, "lma", at_mag)):
+        path = folder / f"{node}-{peer}.secret"
+        path.write_bytes(secret)
+        path.chmod(0o600)
+        peers = content["nodes"][node].setdefault("peers", {})
+        peers[peer] = {"address": address[peer], "spi": 300, "secret_file": str(path)}
+
+
+async def say(content: Document, mag: str, octets: bytes) -> BindingAcknowledgement:
+    """Say it to the LMA from a MAG's address; the answer."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
+        speaker.setblocking(False)
+        speaker.bind((content["nodes"][mag]["signalling"]["address"], 0))
+        await loop.sock_sendto(speaker, octets, (content["nodes"]["lma"]["signalling"]["address"], 5436))
+        async with asyncio.timeout(SECONDS):
+            answer = decode(await loop.sock_recv(speaker, 2048)).message
+    assert isinstance(answer, BindingAcknowledgement)
+    return answer
+
+
+def update(mn: str, utc: float, sequence: int = 7) -> bytes:
+    """A PBU that would be good at `utc`."""
+    options = (
+        o.MobileNodeIdentifier.nai(mn.encode()),
+        o.HandoffIndicatorOption(HandoffIndicator.HANDOFF_BETWEEN_MAGS_SAME_INTERFACE),
+        o.AccessTechnologyOption(4),
+        o.Timestamp.from_utc(utc),
+        o.GreKey(99),
+        o.IPv4HomeAddressRequest(ALICE.address.__class__(0), 0),
+    )
+    return encode(BindingUpdate(sequence, BindingUpdateFlag.A | BindingUpdateFlag.P, 900, options))
+
+
+async def test_a_wrong_authenticator_registers_nobody(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    secured(tmp_path, content, "mag-1", b"the same", b"the same")
+    secured(tmp_path, content, "mag-2", b"another", b"than this")
+    async with running(tmp_path, content) as (service, fabric):
+        alice, bob = host(fabric, ALICE), host(fabric, BOB, "mag-2")
+        server(fabric)
+        bob.transmit(Ethernet(b"\xff" * 6, BOB.mac, EtherType.ARP, bytes.fromhex("00010800060400010200000001020000")
+                              + bytes(4) + bytes(6) + bytes((10, 1, 0, 1))).encode())  # fmt: skip
+        await until(service, lambda: any("status_154" in n or "not_authentic" in n for n in counted(service, "lma")))
+        await alice.dhcp(SECONDS)
+        await works(alice)
+        assert [session.mn for session in sessions(service)] == [ALICE.nai.encode()]
+
+
+async def test_a_replayed_authenticator_and_stale_stamps_change_nothing(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    secured(tmp_path, content, "mag-1", b"secret", b"secret")
+    async with running(tmp_path, content) as (service, fabric):
+        alice = host(fabric, ALICE)
+        server(fabric)
+        with service.events["mag-1"].listen() as listener:
+            await alice.dhcp(SECONDS)
+            while not isinstance((sent := listener.queue.get_nowait().what), Send):
+                pass
+        before = sessions(service)
+        again = await say(content, "mag-1", sent.octets)
+        assert again.status in (Status.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED, Status.TIMESTAMP_MISMATCH)
+        stale = await say(content, "mag-2", update(BOB.nai, time.time() - 3600))
+        assert stale.status == Status.TIMESTAMP_MISMATCH
+        assert counted(service, "lma")[f"status_{int(Status.TIMESTAMP_MISMATCH)}"] >= 1
+        assert sessions(service) == before
+        await works(alice)
+
+
+async def test_a_wall_clock_that_steps_back_harms_nobody(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, fabric):
+        alice, bob = host(fabric, ALICE), host(fabric, BOB)
+        server(fabric)
+        await alice.dhcp(SECONDS)
+        lma, right = service.nodes["lma"], service.nodes["lma"]._clock
+        lma._clock = lambda: (right()[0], right()[1] - 3600)  # type: ignore[method-assign]
+        asking = asyncio.create_task(bob.dhcp(SECONDS))
+        await until(service, lambda: f"status_{int(Status.TIMESTAMP_MISMATCH)}" in counted(service, "lma"))
+        assert counted(service, "mag-1")["alarm_clock_skew"] >= 1
+        assert [session.mn for session in sessions(service)] == [ALICE.nai.encode()]
+        await works(alice)
+        lma._clock = right  # type: ignore[method-assign]
+        await asking
+        await works(bob)
+
+
+async def test_a_forged_source_does_not_leave_the_access_link(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, fabric):
+        alice, bob, correspondent = host(fabric, ALICE), host(fabric, BOB), server(fabric)
+        await alice.dhcp(SECONDS)
+        await bob.dhcp(SECONDS)
+        await works(bob)
+        own, bob.address = bob.address, ALICE.address
+        await bob.send_udp(figure1.SERVER_ADDRESS, b"as alice")
+        bob.address = own
+        access = service.nodes["mag-1"].links.access
+        async with asyncio.timeout(SECONDS):
+            while not access.counters["spoofed_source"]:
+                await works(bob)
+        assert not any(datagram.data == b"as alice" for datagram in correspondent.received)
+        await works(alice)
+
+
+async def test_a_key_of_another_realm_opens_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, fabric):
+        alice, bob, carol = host(fabric, ALICE), host(fabric, BOB), host(fabric, CAROL)
+        servers = {operator: server(fabric, operator) for operator in figure1.OPERATORS}
+        for one in (alice, bob, carol):
+            await one.dhcp(SECONDS)
+            await works(one)
+        key = next(session.uplink_key for session in sessions(service) if session.mn == CAROL.nai.encode())
+        datagram = Udp(40000, 40000, b"with carol's key").encode(BOB.address, figure1.SERVER_ADDRESS)
+        inner = IPv4Packet(BOB.address, figure1.SERVER_ADDRESS, IPProtocol.UDP, datagram).encode()
+        near, far = IPv6Address(figure1.TUNNEL["mag-1"]), IPv6Address(figure1.TUNNEL["lma"])
+        outer = IPv6Packet(near, far, IPProtocol.GRE, Gre(EtherType.IPV4, inner, key).encode()).encode()
+        source, destination = (
+            bytes.fromhex(figure1.port_mac(*place).replace(":", "")) for place in (("mag-1", 1), ("lma", 1))
+        )
+        fabric.send(Plug("mag-1", 1), Ethernet(destination, source, EtherType.IPV6, outer).encode())
+        for one in (alice, bob, carol):  # what comes after it has overtaken nothing
+            await works(one)
+        assert not any(one.data == b"with carol's key" for far_end in servers.values() for one in far_end.received)
+
+
+async def test_hosts_do_not_speak_to_the_anchor_as_a_gateway(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    for name, node in content["nodes"].items():
+        node["tunnel"]["address"] = {"lma": "192.0.2.1", "mag-1": "192.0.2.2", "mag-2": "192.0.2.3"}[name]
+        node["signalling"] = {"transport": "in-band", "address": node["tunnel"]["address"]}
+        for port in node["ports"]:
+            if port["role"] == "transport":
+                ((neighbour, mac),) = port["neighbours"].items()
+                other = next(key for key, end in figure1.TUNNEL.items() if end == neighbour)
+                known = {"lma": "192.0.2.1", "mag-1": "192.0.2.2", "mag-2": "192.0.2.3"}[other]
+                port["neighbours"], port["address"] = {known: mac}, []
+    async with running(tmp_path, content) as (service, fabric):
+        alice = host(fabric, ALICE)
+        server(fabric)
+        await alice.dhcp(SECONDS)
+        await works(alice)
+        before, lma = sessions(service), counted(service, "lma")
+        target = ALICE.address.__class__("192.0.2.1")
+        # Through its own tunnel, from its home address and from a MAG's, and to its own MAG.
+        for source, destination in ((ALICE.address, target), (target.__class__("192.0.2.2"), target),
+                                    (ALICE.address, target.__class__("192.0.2.2"))):  # fmt: skip
+            datagram = Udp(5436, 5436, update(ALICE.nai, time.time())).encode(source, destination)
+            packet = IPv4Packet(source, destination, IPProtocol.UDP, datagram).encode()
+            router = alice.neighbours[alice.router]  # type: ignore[index]
+            alice.transmit(Ethernet(router, ALICE.mac, EtherType.IPV4, packet).encode())
+        await works(alice)
+        assert counted(service, "lma") == lma
+        assert sessions(service) == before
+
+
+async def test_a_flood_from_one_link_and_rubbish_leave_others_in_peace(tmp_path: Path) -> None:
+    content, random = document(tmp_path), Random(1)
+    async with running(tmp_path, content) as (service, fabric):
+        alice, bob, carol = host(fabric, ALICE), host(fabric, BOB), host(fabric, CAROL)
+        for operator in figure1.OPERATORS:
+            server(fabric, operator)
+        await carol.dhcp(SECONDS)
+        flood = 0
+
+        async def shout() -> None:
+            nonlocal flood
+            while True:
+                for _ in range(50):
+                    flood += 1
+                    kind = random.choice((EtherType.ARP, EtherType.IPV4, EtherType.IPV6))
+                    octets = random.randbytes(random.randrange(80))
+                    alice.transmit(Ethernet(b"\xff" * 6, b"\x02" + random.randbytes(5), kind, octets).encode())
+                await asyncio.sleep(0)
+
+        shouting = asyncio.create_task(shout())
+        rubbish = encode(BindingUpdate(1, BindingUpdateFlag.A | BindingUpdateFlag.P, 900, ()))
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noise:
+            noise.setblocking(False)
+            noise.bind((content["nodes"]["mag-2"]["signalling"]["address"], 0))
+            for _ in range(200):
+                broken = bytearray(rubbish + random.randbytes(random.randrange(60)))
+                broken[random.randrange(len(broken))] ^= 1 << random.randrange(8)
+                to = (content["nodes"]["lma"]["signalling"]["address"], 5436)
+                await loop.sock_sendto(noise, bytes(broken), to)
+            await bob.dhcp(SECONDS)
+        shouting.cancel()
+        await asyncio.gather(shouting, return_exceptions=True)
+        assert flood
+        assert "alarm_defect" not in service.nodes["lma"].counters + service.nodes["mag-1"].counters
+        assert {session.mn for session in sessions(service) if session.phase is Phase.ACTIVE} >= {
+            BOB.nai.encode(), CAROL.nai.encode()
+        }  # fmt: skip
+        await works(bob)
+        await works(carol)
