@@ -9,13 +9,14 @@ from p4pmip.errors import P4pmipError
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """`add table [priority] field:value… action(name:value, …)`; the larger priority wins."""
+    """`add table [priority] field:value… action(name:value, …) [= label]`; the larger priority wins."""
 
     table: str
     priority: int | None
     match: tuple[tuple[str, str], ...]
     action: str
     arguments: tuple[tuple[str, str], ...]
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,12 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class CheckCounter:
-    """`check_counter name(index) packets|bytes == number`."""
+    """`check_counter name(index|$label) [packets|bytes == number]`; with a label: the direct counter of its entry."""
 
     name: str
-    index: int
+    index: int | str
     unit: str
-    value: int
+    value: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,10 @@ Statement = (
 IGNORED = frozenset({"wait", "mirroring_get", "register_read", "meter_get_rates", "no_packet"})
 """Statements that only wait or only show something."""
 
-_CALL = re.compile(r"([^\s()]+)\s*\((.*)\)\s*(?:=.*)?$")
+_CALL = re.compile(r"([^\s()]+)\s*\((.*)\)\s*(?:=\s*(?P<label>\w+))?$")
+_COUNTER = re.compile(
+    r"([\w.]+)\((?:\$(?P<label>\w+)|(?P<index>\w+))\)(?:\s+(?P<unit>packets|bytes)\s*==\s*(?P<value>\d+))?$"
+)
 
 
 def parse(text: str, place: str) -> Iterator[Statement]:
@@ -139,7 +143,8 @@ def _statement(word: str, rest: str) -> Statement:
             return _add(rest)
         case "setdefault":
             table, call = rest.split(None, 1)
-            return SetDefault(table, *_call(call))
+            action, arguments, _ = _call(call)
+            return SetDefault(table, action, arguments)
         case "packet":
             port, _, data = rest.partition(" ")
             nibbles = re.sub(r"\s", "", data)
@@ -173,30 +178,32 @@ def _statement(word: str, rest: str) -> Statement:
             raise ValueError("unknown statement")
 
 
-def _call(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _call(text: str) -> tuple[str, tuple[tuple[str, str], ...], str | None]:
     found = _CALL.match(text)
     if not found:
         raise ValueError("no action")
     arguments = [one.split(":", 1) for one in found[2].split(",") if one.strip()]
-    return found[1], tuple((name.strip(), value.strip()) for name, value in arguments)
+    return found[1], tuple((name.strip(), value.strip()) for name, value in arguments), found["label"]
 
 
 def _add(rest: str) -> Add:
     # The action is the last word before the parenthesis.
     before, _, inside = rest.partition("(")
     words = before.split()
-    action, arguments = _call(f"{words[-1]}({inside}")
+    action, arguments, label = _call(f"{words[-1]}({inside}")
     words = words[:-1]
     table, fields = words[0], words[1:]
     priority = None
     if fields and ":" not in fields[0]:
         priority, fields = int(fields[0]), fields[1:]
     match = tuple((name, value) for name, value in (one.rsplit(":", 1) for one in fields))
-    return Add(table, priority, match, action, arguments)
+    return Add(table, priority, match, action, arguments, label)
 
 
 def _check_counter(rest: str) -> CheckCounter:
-    found = re.match(r"([\w.]+)\((\w+)\)\s+(packets|bytes)\s*==\s*(\d+)$", rest)
+    found = _COUNTER.match(rest)
     if not found:
         raise ValueError("no counter check")
-    return CheckCounter(found[1], int(found[2], 0), found[3], int(found[4]))
+    index = found["label"] or int(found["index"], 0)
+    value = None if found["value"] is None else int(found["value"])
+    return CheckCounter(found[1], index, found["unit"] or "packets", value)

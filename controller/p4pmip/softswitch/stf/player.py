@@ -53,6 +53,9 @@ class Player:
     _groups: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     _written: set[int] = field(default_factory=set)
     _expected: list[Expect] = field(default_factory=list)
+    _ports: set[int] = field(default_factory=set)
+    """Those that the file speaks of: only they have somebody at their other end."""
+    _labels: dict[str, "p4runtime.TableEntry"] = field(default_factory=dict)
 
     def play(self, statements: Iterable[Statement]) -> list[str]:
         """Play all of it; what did not come as expected."""
@@ -64,8 +67,10 @@ class Player:
                 case SetDefault():
                     self._set_default(statement)
                 case Packet(port, frame):
+                    self._ports.add(port)
                     self.bench.packet(port, frame)
                 case Expect():
+                    self._ports.add(statement.port)
                     self._expected.append(statement)
                 case MulticastGroup(group):
                     self._groups[group] = []
@@ -91,7 +96,7 @@ class Player:
         for one in self._expected:
             wanted.setdefault(one.port, []).append(one)
         problems = []
-        for port in sorted(set(received) | set(wanted)):
+        for port in sorted(self._ports):
             got, expected = received.get(port, []), wanted.get(port, [])
             if len(got) != len(expected):
                 problems.append(f"port {port}: {len(expected)} packets expected, {len(got)} came")
@@ -116,6 +121,8 @@ class Player:
         if table.needs_priority:
             entry.priority = (given.priority or 0) + 1
         self._action(table, given.action, given.arguments, entry)
+        if given.label is not None:
+            self._labels[given.label] = entry
         self.bench.write(update)
 
     def _set_default(self, given: SetDefault) -> None:
@@ -162,14 +169,26 @@ class Player:
         self.bench.write(update)
 
     def _check_counter(self, given: CheckCounter) -> list[str]:
-        cells = _find(self.bench.schema.counters.values(), given.name, lambda one: one.name, "counter")
-        wanted = p4runtime.Entity()
-        wanted.counter_entry.counter_id, wanted.counter_entry.index.index = cells.id, given.index
-        data = self.bench.read(wanted)[0].counter_entry.data
+        if isinstance(given.index, str):
+            data = self._direct(given.index)
+        else:
+            cells = _find(self.bench.schema.counters.values(), given.name, lambda one: one.name, "counter")
+            wanted = p4runtime.Entity()
+            wanted.counter_entry.counter_id, wanted.counter_entry.index.index = cells.id, given.index
+            data = self.bench.read(wanted)[0].counter_entry.data
         value = data.packet_count if given.unit == "packets" else data.byte_count
-        if value == given.value:
+        if given.value in (value, None):
             return []
         return [f"counter {given.name}({given.index}): {given.value} {given.unit} expected, {value} counted"]
+
+    def _direct(self, label: str) -> "p4runtime.CounterData":
+        """The counter of a labelled entry."""
+        if label not in self._labels:
+            raise P4pmipError("STF", label, "no entry has this label", self._labels)
+        wanted = p4runtime.Entity()
+        wanted.direct_counter_entry.table_entry.CopyFrom(self._labels[label])
+        wanted.direct_counter_entry.table_entry.ClearField("action")
+        return self.bench.read(wanted)[0].direct_counter_entry.data
 
     def _register(self, given: RegisterWrite) -> None:
         cells = _find(self.bench.schema.registers.values(), given.name, lambda one: one.name, "register")
@@ -248,8 +267,9 @@ def _find(known: Iterable[T], name: str, name_of: Callable[[T], str], what: str)
         for one in listed
         if _plain(name_of(one)).endswith(f".{wanted}") or wanted.endswith(f".{_plain(name_of(one))}")
     ]
+    valid = [one for one in listed if _plain(name_of(one)) == f"{wanted}.isValid()"]
     last = [one for one in listed if _plain(name_of(one)).rsplit(".", 1)[-1] == wanted.rsplit(".", 1)[-1]]
-    for found in (exact, ending, last):
+    for found in (exact, ending, valid, last):
         if len(found) == 1:
             return found[0]
     raise P4pmipError("STF", name, f"no such {what}", [name_of(one) for one in listed])

@@ -1,5 +1,6 @@
 """The program that an STF file tests."""
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -40,7 +41,9 @@ def program_of(path: Path) -> "p4runtime.ForwardingPipelineConfig":
         raise P4pmipError("STF", str(path), "has no program beside it", choices)
     with tempfile.TemporaryDirectory() as directory:
         json, info = Path(directory) / "program.json", Path(directory) / "program.p4info.txtpb"
-        command = [COMPILER, "--std", "p4-16", "--p4runtime-files", str(info), "-o", str(json), str(source)]
+        # P4-14 has its architecture built in; P4-16 cannot do without an include.
+        language = "p4-16" if re.search(r"^\s*#include", read(source), re.MULTILINE) else "p4-14"
+        command = [COMPILER, "--std", language, "--p4runtime-files", str(info), "-o", str(json), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0 or not json.exists():
             raise P4pmipError("STF", str(source), f"does not compile: {done.stderr.strip()[:500]}")
