@@ -53,11 +53,9 @@ def test_against_a_target(running: list[str], capsys: pytest.CaptureFixture[str]
         (tmp_path / f"wrong{suffix}").symlink_to(PROGRAMS / f"router{suffix}")
     wrong = tmp_path / "wrong.stf"
     text = Path(ROUTER).read_text(encoding="utf-8")
-    wrong.write_text(text.replace("expect 1 020000000011", "expect 4 020000000011"), encoding="utf-8")
+    wrong.write_text(text.replace("expect 2 020000000022", "expect 1 020000000022"), encoding="utf-8")
     assert main(["stf", *running, str(wrong)]) == 1
-    said = capsys.readouterr().out
-    assert "port 1: 0 packets expected, 1 came" in said
-    assert "port 4: 1 packets expected, 0 came" in said
+    assert "port 1: 2 packets expected, 1 came" in capsys.readouterr().out
 
 
 def test_a_target_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
