@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-SECONDS = 20.0
+SECONDS = 60.0
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -99,13 +99,17 @@ async def browser(folder: Path, *flags: str) -> AsyncIterator[Page]:
         )  # fmt: skip
     assert process.stderr is not None
     try:
+        said = b""
         async with asyncio.timeout(SECONDS):
             async for line in process.stderr:
+                said += line
                 if line.startswith(b"DevTools listening on "):
                     base = line.decode().split("ws://")[1].split("/")[0]
                     break
             else:
-                raise AssertionError("chromium did not start")
+                raise AssertionError(
+                    f"chromium did not start, status {await process.wait()}: {said.decode(errors='replace')}"
+                )
         drain = asyncio.create_task(process.stderr.read())
         async with aiohttp.ClientSession() as http:
             async with http.get(f"http://{base}/json/list") as answer:
