@@ -45,6 +45,15 @@ def _router_link(config: Config, port: Port) -> RouterLink:
     return RouterLink(link_id(port), own_mac(port), port.address, port.realm, pools, on_link)
 
 
+def access_interfaces(node: NodeSettings) -> dict[str, tuple[int, ...]]:
+    """The interfaces of this machine behind access ports, and the links on each."""
+    found: dict[str, tuple[int, ...]] = {}
+    for port in node.ports:
+        if port.role == "access" and port.interface is not None:
+            found[port.interface] = (*found.get(port.interface, ()), link_id(port))
+    return found
+
+
 class Links:
     """Everything behind a node's ports."""
 

@@ -25,14 +25,16 @@ from p4pmip.mobility.mag import MobileAccessGateway
 from p4pmip.mobility.reconfigure import reconfigure
 from p4pmip.mobility.record import Change
 from p4pmip.mobility.session import Session
+from p4pmip.node.carrier import Carriers
 from p4pmip.node.commit import GroupCommit
 from p4pmip.node.config import SIGNALLING_PORT, Config
 from p4pmip.node.engines import lma_config, mag_config, signalling_endpoint
 from p4pmip.node.identity import identities
 from p4pmip.node.inband import InBandTransport
 from p4pmip.node.install import Answered, Installer
-from p4pmip.node.links import Links
+from p4pmip.node.links import Links, access_interfaces
 from p4pmip.node.log import NodeLogger
+from p4pmip.node.presence import Presence
 from p4pmip.node.switch import SwitchChanged, SwitchControl
 from p4pmip.node.timer import Timer
 from p4pmip.node.transport import MobilityHeaderTransport, Transport, UdpTransport
@@ -129,6 +131,10 @@ class Node:
             stack.push_async_callback(self._cancel)
             self._spawn(self.links.run(self.switch.session))
             self._spawn(self._packets())
+            if self.settings.mag is not None:
+                self._spawn(self._look(self.settings.mag.idle_timeout / 2))
+            if interfaces := access_interfaces(self.settings):
+                self._spawn(Carriers(interfaces, self.link_down).run())
             self._transport = await self._open_transport()
             stack.callback(self._transport.close)
             for link, address in self.switch.unresolved():
@@ -276,6 +282,21 @@ class Node:
     async def _packets(self) -> None:
         async for packet in self.switch.session.packets():
             self.links.receive(packet, self._clock()[0])
+
+    async def _look(self, interval: float) -> None:
+        """Mobile nodes whose packets the switch forwards are there."""
+        presence = Presence()
+        while True:
+            await asyncio.sleep(interval)
+            if self.switch.session.state is not State.READY or not self.links.access.services():
+                continue
+            try:
+                async for link, mac in presence.look(self.switch.session.reader):
+                    self.links.access.heard(link, mac, self._clock()[0])
+            except P4pmipError as error:
+                # Probes find out, then.
+                self.counters["counters_not_read"] += 1
+                self._log.debug("counters not read: %s", error)
 
     def _switch_changed(self, state: State, reason: str) -> None:
         self._observe(self.name, SwitchChanged(state.value, reason))

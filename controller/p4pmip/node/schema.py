@@ -152,6 +152,12 @@ class Port(Section):
     vlan: int | None = Field(None, ge=1, le=4094)
     mac: MacText | None = Field(None, description="the node's own link-layer address on this port")
     address: tuple[IPAddress, ...] = Field((), description="addresses the node answers for on this port")
+    interface: str | None = Field(
+        None,
+        min_length=1,
+        max_length=15,
+        description="access: this machine's interface behind the port: when it goes down, everybody on it has left",
+    )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
     mtu: int = Field(1500, ge=1280, le=65535)
     neighbours: dict[IPAddress, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
@@ -159,6 +165,8 @@ class Port(Section):
 
     @model_validator(mode="after")
     def _realm_where_needed(self) -> "Port":
+        if self.interface is not None and self.role != "access":
+            raise ValueError("interface is for access ports: only there somebody can leave")
         if self.role == "service" and self.realm is None:
             raise ValueError("a service port needs a realm")
         if self.role == "transport" and self.realm is not None:

@@ -1,0 +1,52 @@
+"""Links that go down, in a network namespace of their own."""
+
+import asyncio
+import ctypes
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from p4pmip.node.carrier import Carriers
+
+
+async def watch() -> None:
+    """In a namespace of its own: a pair of interfaces, whose other end goes down."""
+    lost: asyncio.Queue[int] = asyncio.Queue()
+    watching = asyncio.create_task(Carriers({"here": (11, 515)}, lost.put_nowait).run())
+    ip("link", "set", "other", "down")  # an interface that nobody asked about
+    ip("link", "set", "there", "down")
+    async with asyncio.timeout(10):
+        assert [await lost.get(), await lost.get()] == [11, 515]
+    ip("link", "set", "there", "up")
+    ip("link", "delete", "here")
+    async with asyncio.timeout(10):
+        assert [await lost.get(), await lost.get()] == [11, 515]
+    assert lost.empty()
+    watching.cancel()
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def in_namespace() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x40000000):  # CLONE_NEWNET
+        raise OSError(ctypes.get_errno(), "no namespace")
+    ip("link", "add", "here", "type", "veth", "peer", "name", "there")
+    ip("link", "add", "other", "type", "veth", "peer", "name", "another")
+    for name in ("here", "there", "other", "another"):
+        ip("link", "set", name, "up")
+    asyncio.run(watch())
+
+
+@pytest.mark.root
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is not installed")
+def test_a_link_that_goes_down_is_noticed() -> None:
+    subprocess.run([sys.executable, __file__], check=True, timeout=60)
+
+
+if __name__ == "__main__":
+    in_namespace()
