@@ -5,7 +5,6 @@ unless the change gives something up: that has happened whatever they say.
 """
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,11 +14,10 @@ from p4pmip.errors import P4pmipError
 from p4pmip.mobility.effects import Install
 from p4pmip.mobility.record import Change
 from p4pmip.node.commit import GroupCommit
+from p4pmip.node.log import NodeLogger
 from p4pmip.node.switch import SwitchControl, gives_up
 from p4pmip.p4runtime.writer import WriteRefused
 from p4pmip.store.error import JournalError
-
-_LOGGER = logging.getLogger(__name__)
 
 Answer = Callable[[Install, str], None]
 """(what was asked for, why it was refused: empty if it was not)."""
@@ -42,7 +40,8 @@ class Installer:
         seconds: How long those took together; `switch` and `journal` overlap, `total` is from asking to answering.
     """
 
-    def __init__(self, switch: SwitchControl, journal: GroupCommit) -> None:
+    def __init__(self, switch: SwitchControl, journal: GroupCommit, log: NodeLogger) -> None:
+        self._log = log
         self._switch = switch
         self._journal = journal
         self._open: set[_Change] = set()
@@ -99,7 +98,7 @@ class Installer:
             self.counters["refused_entry"] += 1
             return str(failure)
         self.counters["alarm_defect"] += 1
-        _LOGGER.error("a change failed", exc_info=failure)
+        self._log.error("a change failed", exc_info=failure)
         return "defect"
 
 

@@ -27,17 +27,18 @@ from p4pmip.mobility.record import Change
 from p4pmip.mobility.session import Session
 from p4pmip.node.carrier import Carriers
 from p4pmip.node.commit import GroupCommit
-from p4pmip.node.config import SIGNALLING_PORT, Config
-from p4pmip.node.engines import lma_config, mag_config, signalling_endpoint
+from p4pmip.node.config import Config
+from p4pmip.node.engines import lma_config, mag_config
 from p4pmip.node.identity import identities
 from p4pmip.node.inband import InBandTransport
 from p4pmip.node.install import Answered, Installer
 from p4pmip.node.links import Links, access_interfaces
 from p4pmip.node.log import NodeLogger
 from p4pmip.node.presence import Presence
+from p4pmip.node.signalling import open_transport
 from p4pmip.node.switch import SwitchChanged, SwitchControl
 from p4pmip.node.timer import Timer
-from p4pmip.node.transport import MobilityHeaderTransport, Transport, UdpTransport
+from p4pmip.node.transport import Transport
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
 from p4pmip.store.journal import Journal
@@ -98,8 +99,9 @@ class Node:
             self._neighbour,
             self.binding,
         )
+        self.presence = Presence(self.switch.session, self.links)
         self._transport: Transport | None = None
-        self.installer = Installer(self.switch, self.journal)
+        self.installer = Installer(self.switch, self.journal, self._log)
         self._timer = Timer(self._timed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
@@ -132,10 +134,10 @@ class Node:
             self._spawn(self.links.run(self.switch.session))
             self._spawn(self._packets())
             if self.settings.mag is not None:
-                self._spawn(self._look(self.settings.mag.idle_timeout / 2))
+                self._spawn(self.presence.watch(self.settings.mag.idle_timeout / 2))
             if interfaces := access_interfaces(self.settings):
                 self._spawn(Carriers(interfaces, self.link_down).run())
-            self._transport = await self._open_transport()
+            self._transport = await open_transport(self.settings, self.links, self._received)
             stack.callback(self._transport.close)
             for link, address in self.switch.unresolved():
                 self.links.resolve(link, address)
@@ -151,18 +153,6 @@ class Node:
             self._transport.close()
         await self.installer.drain(DRAIN_SECONDS)
         await self._stack.aclose()
-
-    async def _open_transport(self) -> Transport:
-        signalling = self.settings.signalling
-        if signalling.transport == "in-band":
-            transport = InBandTransport(signalling_endpoint(self.settings), self._received, self.links.send)
-            self.links.signalling = transport.arrived
-            return transport
-        if signalling.transport == "udp":
-            assert signalling.address.version == 4
-            return await UdpTransport.open(signalling.address, SIGNALLING_PORT, self._received)
-        assert signalling.address.version == 6
-        return MobilityHeaderTransport(signalling.address, self._received)
 
     async def _cancel(self) -> None:
         self._timer.close()
@@ -282,21 +272,6 @@ class Node:
     async def _packets(self) -> None:
         async for packet in self.switch.session.packets():
             self.links.receive(packet, self._clock()[0])
-
-    async def _look(self, interval: float) -> None:
-        """Mobile nodes whose packets the switch forwards are there."""
-        presence = Presence()
-        while True:
-            await asyncio.sleep(interval)
-            if self.switch.session.state is not State.READY or not self.links.access.services():
-                continue
-            try:
-                async for link, mac in presence.look(self.switch.session.reader):
-                    self.links.access.heard(link, mac, self._clock()[0])
-            except P4pmipError as error:
-                # Probes find out, then.
-                self.counters["counters_not_read"] += 1
-                self._log.debug("counters not read: %s", error)
 
     def _switch_changed(self, state: State, reason: str) -> None:
         self._observe(self.name, SwitchChanged(state.value, reason))

@@ -3,35 +3,58 @@
 What the switch forwards, the controller does not see; without this, every node that is only talking would be probed.
 """
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+from collections import Counter
 
-from p4pmip.p4runtime.reader import Reader
+from p4pmip.forwarding.entry import EntryKey
+from p4pmip.node.links import Links
+from p4pmip.p4runtime.arbitration import State
+from p4pmip.p4runtime.session import Session
+from p4pmip.p4runtime.status import TargetError
 
 TABLES = ("mn_src_v4", "mn_src_v6")
 
 
 class Presence:
-    """Remembers the counters, to tell whose have grown."""
+    """Tells the access side who is there.
 
-    def __init__(self) -> None:
-        self._packets: dict[Any, int] = {}
+    Attributes:
+        counters: `looks` at the counters, and `not_read`: probes find out, then.
+    """
 
-    async def look(self, reader: Reader) -> AsyncIterator[tuple[int, bytes]]:
-        """Link and link-layer address of every node that has sent something since the last look.
+    def __init__(self, session: Session, links: Links) -> None:
+        self._session = session
+        self._links = links
+        self._packets: dict[EntryKey, int] = {}
+        self.counters: Counter[str] = Counter()
+
+    async def watch(self, interval: float) -> None:
+        """Look every so many seconds while somebody is served, until cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            if self._session.state is State.READY and self._links.access.services():
+                try:
+                    await self.look()
+                    self.counters["looks"] += 1
+                except TargetError:
+                    self.counters["not_read"] += 1
+
+    async def look(self) -> None:
+        """Whose counters have grown is there.
 
         Raises:
             TargetError: The switch cannot be read.
         """
         before, self._packets = self._packets, {}
         for table in TABLES:
-            async for row in reader.rows(table, counters=True):
+            async for row in self._session.reader.rows(table, counters=True):
                 if row.counter is None:
                     continue
-                self._packets[row.entry.key] = row.counter.packets
-                if row.counter.packets > before.get(row.entry.key, 0):
+                key = row.entry.key
+                self._packets[key] = row.counter.packets
+                if row.counter.packets > before.get(key, 0):
                     where = dict(row.entry.match)
                     link, mac = where["link_id"], where["mac"]
                     assert isinstance(link, int)
                     assert isinstance(mac, int)
-                    yield link, mac.to_bytes(6, "big")
+                    self._links.access.heard(link, mac.to_bytes(6, "big"), asyncio.get_running_loop().time())

@@ -53,6 +53,7 @@ def counters(node: Node) -> dict[str, dict[str, int]]:
         "access": node.links.access.counters,
         "router": node.links.router.counters,
         "links": node.links.counters,
+        "presence": node.presence.counters,
         "switch": node.switch.counters,
         "writer": node.switch.session.writer.counters,
         "drift": node.switch.session.drift,

@@ -19,6 +19,7 @@ from p4pmip.mobility.record import Change, Record
 from p4pmip.mobility.session import Session as MobilitySession
 from p4pmip.node.config import Config
 from p4pmip.node.context import context_of, journalled_ids, link_mtu, new_ids, next_hops
+from p4pmip.node.log import NodeLogger
 from p4pmip.node.neighbours import journalled_neighbours, neighbour_change
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.reconcile import Plan
@@ -63,6 +64,7 @@ class SwitchControl:
         remember: Callable[[Change], None],
     ) -> None:
         self._name = name
+        self._log = NodeLogger(_LOGGER, name)
         self._node = config.nodes[name]
         self._remember = remember
         configured = context_of(config, self._node, journalled_ids(records))
@@ -232,7 +234,7 @@ class SwitchControl:
         except WriteRefused as error:
             # The next comparison finds what is left.
             self.counters["undo_refused"] += 1
-            _LOGGER.warning("[%s] %s", self.session.target.label, error)
+            self._log.warning("switch %s: %s", self.session.target.label, error)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -275,7 +277,7 @@ class SwitchControl:
         except WriteRefused as error:
             # It stays desired: the session compares when it is ready again.
             self.counters["refused"] += 1
-            _LOGGER.warning("[%s] %s", self.session.target.label, error)
+            self._log.warning("switch %s: %s", self.session.target.label, error)
 
     def link_mtu(self, binding: Binding) -> int:
         """What a mobile node may send: the smaller of the access link's MTU and what the tunnel carries."""
