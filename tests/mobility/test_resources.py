@@ -216,6 +216,9 @@ def restarted(domain: Domain, node: Node, make: Callable[[], LocalMobilityAnchor
     engine = make()
     records = [Record(*row) for row in rows]
     engine.restore(records, domain.now, domain.utc)
+    # The switch is made to hold these first: nothing may be taken out of it that is not among them.
+    bindings = {binding.session_id for binding in engine.bindings()}
+    assert bindings == {record.payload["session_id"] for record in records if record.kind == "session"}
     node.engine, node.held, node.served = engine, [], {}
     domain.carry_out()
 

@@ -35,8 +35,11 @@ class GatewayList(Entity[ListEntry]):
         return (entry.session for entry in self._list.values() if entry.session is not None)
 
     def bindings(self) -> Iterator[Binding]:
-        """What the switch is to hold."""
-        return (session.binding for session in self.sessions())
+        """What the switch holds: those that it was asked to let go of included, until it has."""
+        yield from (session.binding for session in self.sessions())
+        for entry in self._open.values():
+            if entry.session is not None and self._by_session.get(entry.session_id) is not entry:
+                yield entry.session.binding
 
     def state(self, session_id: int) -> State | None:
         """What a binding update list entry is doing; None if there is no such entry."""
