@@ -224,3 +224,35 @@ async def test_full_table(box: Running, ours: Pipeline) -> None:
             await session.writer.apply([[Update(Operation.INSERT, route) for route in routes]])
         assert caught.value.reason == "table_full"
         assert len(caught.value.refusals) == 5
+
+
+async def test_a_second_controller_takes_over_and_gives_back(box: Running, ours: Pipeline, ledger: Ledger) -> None:
+    """Its entries go with it: the first one writes again only when it is primary, and then only the difference."""
+    async with await Session.open(box.target, ours, Options(election_id=20), desired=ledger.desired) as first:
+        theirs = entries(binding(999), CONTEXT)[-1]
+        async with await Session.open(box.target, ours, Options(election_id=21)) as second:
+            await first.wait_for([State.BACKUP], 20)
+            await second.writer.apply([[Update(Operation.INSERT, theirs)]])
+            with pytest.raises(WriteRefused) as caught:
+                await first.writer.apply([[Update(Operation.DELETE, theirs)]])
+            assert caught.value.reason == "unavailable"
+            assert theirs in await held(second)
+        await first.wait_ready(20)
+        assert first.reconciler.last is not None
+        assert first.reconciler.last.plan.delete == (theirs,)
+        assert await held(first) == set(ledger.desired().values())
+
+
+async def test_a_thousand_refusals_and_a_hundred_thousand_rows(box: Running, ours: Pipeline) -> None:
+    """More than gRPC carries by itself in its trailers (8 kB) and in a message (4 MiB)."""
+    first = 0x0A000000
+    many = [
+        Entry("sess_dst_v4", (("vrf", 1), ("address", first + number)), "dl_session", (("session_id", number + 1),))
+        for number in range(100_000)
+    ]
+    async with await Session.open(box.target, ours) as session:
+        await session.writer.apply([[Update(Operation.INSERT, entry) for entry in many]])
+        with pytest.raises(WriteRefused) as caught:
+            await session.writer.apply([[Update(Operation.INSERT, entry) for entry in many[:1000]]])
+        assert [refusal.update.entry for refusal in caught.value.refusals] == many[:1000]
+        assert {entry async for entry in session.read_table("sess_dst_v4")} == set(many)
