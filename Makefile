@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TARGET ?= softswitch
 
-.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write soak bench kill lab scenario clean
+.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write differential soak bench kill lab scenario clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -61,8 +61,8 @@ lint: $(VENV)/.dev ## style and strict types
 p4: $(VENV)/.dev ## compile the P4 program anew (needs p4c)
 	@$(BIN)/python p4src/compile.py
 
-stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2
-	@$(BIN)/python -m tests.pipeline.run --target $(TARGET)
+stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2, EXECUTOR=native|interpreter
+	@$(BIN)/python -m tests.pipeline.run --target $(TARGET) --executor $(EXECUTOR)
 
 LAB_TARGET = $(if $(filter-out file,$(origin TARGET)),--target $(TARGET))
 lab: $(VENV)/.lab ## Figure 1 in Mininet with real hosts and the live view (root): [TARGET=…] [VIEW=ADDR:PORT]
@@ -96,6 +96,10 @@ SOAK_SECONDS ?= 600
 EXECUTOR ?= native
 soak: $(VENV)/.dev ## ten minutes at saturation with table churn (EXECUTOR=native|interpreter, SOAK_SECONDS=N)
 	@$(BIN)/python bench/soak.py --executor $(EXECUTOR) --seconds $(SOAK_SECONDS)
+
+PACKETS ?= 10000000
+differential: $(VENV)/.dev ## interpreter against native, ten million packets (PACKETS=N)
+	@$(BIN)/python -m tests.softswitch.executors --packets $(PACKETS)
 
 test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
 	@$(BIN)/python tests/bmv2

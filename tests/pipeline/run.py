@@ -1,4 +1,4 @@
-"""Play the packet tests of this folder: `python -m tests.pipeline.run [--target softswitch|bmv2] [FILE…]`.
+"""Play the packet tests: `python -m tests.pipeline.run [--target softswitch|bmv2] [--executor E] [FILE…]`.
 
 Exit status 0 if all pass and everything of the program was met, 1 if not, 2 if a file
 cannot be used, 3 if the target is missing.
@@ -9,13 +9,14 @@ import asyncio
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.pipeline.packets import build
 from tests.pipeline.play import Outcome, Player
 from tests.pipeline.statement import read
 
-from p4pmip.demo.targets import STARTERS, TargetMissing
+from p4pmip.demo.targets import STARTERS, TargetMissing, softswitch
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Match
 from p4pmip.p4runtime.pipeline import Pipeline
@@ -72,13 +73,14 @@ class Summary:
         )
 
 
-async def play(kind: str, files: list[Path]) -> Summary:
-    """Play files on one target of a kind."""
+async def play(kind: str, files: list[Path], executor: str = "interpreter") -> Summary:
+    """Play files on one target of a kind; a softswitch runs packets in this executor."""
+    starter = partial(softswitch, executor=executor) if kind == "softswitch" else STARTERS[kind]
     pipeline = Pipeline.packaged()
     summary = Summary(pipeline.schema)
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            STARTERS[kind]("s1", 1, Path(folder)) as running,
+            starter("s1", 1, Path(folder)) as running,
             await Session.open(running.target, pipeline) as session,
         ):
             running.start()
@@ -92,11 +94,12 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--target", choices=sorted(STARTERS), default="softswitch")
+    parser.add_argument("--executor", choices=("interpreter", "native"), default="interpreter", help="of a softswitch")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     files = arguments.files or sorted(HERE.glob("*.stf"))
     try:
-        summary = asyncio.run(play(arguments.target, files))
+        summary = asyncio.run(play(arguments.target, files, arguments.executor))
     except TargetMissing as error:
         print(error, file=sys.stderr)
         return 3

@@ -40,9 +40,9 @@ Starter = Callable[[str, int, Path], AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def softswitch(name: str, device_id: int, folder: Path) -> AsyncIterator[Running]:
+async def softswitch(name: str, device_id: int, folder: Path, executor: str = "interpreter") -> AsyncIterator[Running]:
     """A softswitch in this process; its P4Runtime goes over gRPC all the same."""
-    switch = SoftSwitch(device_id, CPU_PORT, DROP_PORT)
+    switch = SoftSwitch(device_id, CPU_PORT, DROP_PORT, executor=executor)
     async with switch.serve(f"unix:{folder / name}.sock") as address:
         yield Running(Target(address, device_id, name, quirks=PROFILES["softswitch"]), switch)
 
