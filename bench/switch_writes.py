@@ -20,7 +20,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import text_format
-from veths import FRAME, SWITCH, blast, forwarded, links  # type: ignore[import-not-found]
+from veths import FRAME, SWITCH, blast, forwarded, links, sent  # type: ignore[import-not-found]
 
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
@@ -143,7 +143,10 @@ async def run(target: str, ports: str, seconds: float) -> dict[str, dict[str, fl
                 idle = await measured(stub, seconds)
                 flood_of = ["--blast", str(20 * seconds)] if wires else ["--flood", packets]
                 flooder = await asyncio.create_subprocess_exec(sys.executable, __file__, *flood_of)
+                already = sent() if wires else 0
                 await asyncio.sleep(1)
+                while wires and sent() == already:
+                    await asyncio.sleep(0.05)
                 before, start = forwarded() if wires else 0, time.perf_counter()
                 saturated = await measured(stub, seconds)
                 if wires:

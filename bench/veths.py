@@ -56,5 +56,14 @@ def blast(seconds: float, numbered: bool) -> None:
 
 def forwarded() -> int:
     """Frames that came out of the switch, whether there was time to look at them or not."""
+    return _counted(OUT, 1)
+
+
+def sent() -> int:
+    """Frames that went into the switch's port."""
+    return _counted(IN, 9)
+
+
+def _counted(interface: str, column: int) -> int:
     lines = Path("/proc/net/dev").read_text().splitlines()
-    return next(int(one.split(":")[1].split()[1]) for one in lines if one.strip().startswith(f"{OUT}:"))
+    return next(int(one.split(":")[1].split()[column]) for one in lines if one.strip().startswith(f"{interface}:"))
