@@ -145,7 +145,7 @@ async def run(target: str, ports: str, seconds: float) -> dict[str, dict[str, fl
                 flooder = await asyncio.create_subprocess_exec(sys.executable, __file__, *flood_of)
                 already = sent() if wires else 0
                 await asyncio.sleep(1)
-                while wires and sent() == already:
+                while wires and sent() == already:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
                 before, start = forwarded() if wires else 0, time.perf_counter()
                 saturated = await measured(stub, seconds)

@@ -97,7 +97,8 @@ class ReceiveRing:
         else:
             self.cut += 1
             frame = None
-        struct.pack_into("=I", self._memory, base, STATUS_KERNEL)
+        # One store: the kernel may fill the slot at once, and what it says must stay. struct writes more than once.
+        ctypes.c_uint32.from_address(self.words[Incoming.RING] + base).value = STATUS_KERNEL
         self.words[Incoming.AT] = (at + 1) % self._slots
         return self.take() if frame is None else frame
 
