@@ -22,7 +22,7 @@ STATUS_AT, LENGTH_AT, HELD_AT, FRAME_AT, TCI_AT, TPID_AT = 0, 4, 8, 12, 24, 26
 OVERHEAD = 128
 """More than what stands before a frame in its slot, a VLAN tag included."""
 
-RING_OCTETS = 8 << 20
+RING_OCTETS = 16 << 20
 FRAME_LIMIT = 65_536
 TPID_8021Q = 0x8100
 TAG_AT, TAG_OCTETS = 12, 4
