@@ -12,6 +12,7 @@ from report import Handover, Report
 from restarts import lma_restart, mag_restart, rekey, switch_restart
 from security import spoof
 from traffic import (
+    PATIENT,
     SERVER,
     advertisements,
     delivered,
@@ -52,10 +53,10 @@ def _reaches(lab: Lab, report: Report, *mobile_nodes: str) -> None:
     under_way = []
     for name in mobile_nodes:
         if 4 in lab.settings.families:
-            under_way.append((name, SERVER, start_pings(lab, name, SERVER, 5, 0.05)))
+            under_way.append((name, SERVER, start_pings(lab, name, SERVER, 5, PATIENT)))
         if 6 in lab.settings.families:
             destination = server_ipv6(figure1.MOBILE_NODES[name])
-            under_way.append((name, destination, start_pings(lab, name, destination, 5, 0.05)))
+            under_way.append((name, destination, start_pings(lab, name, destination, 5, PATIENT)))
     for name, destination, pings in under_way:
         sent, lost = pings.finish()
         report.check(f"{name} reaches {destination}", sent == 5 and not lost, f"{sent - len(lost)} of 5 pings answered")

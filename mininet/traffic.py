@@ -19,6 +19,8 @@ from p4pmip.wire.packet import Packet, decode_frame
 
 SERVER = "10.1.0.2"
 """Each operator's server: the same address in both."""
+PATIENT = 0.2
+"""Seconds between pings: ping waits as long for the last answer, however many it has had, and a machine may be busy."""
 _ANSWER = re.compile(r"icmp_seq=(\d+) .*time=([\d.]+) ms")
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
