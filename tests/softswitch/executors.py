@@ -23,7 +23,7 @@ from tests.softswitch.test_native import CPU_PORT, DROP_PORT, Frames, churn, com
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW
 from p4pmip.softswitch.pipeline import DROPS
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
 
 LEAN = Path(__file__).parents[2] / "bench" / "programs" / "build"

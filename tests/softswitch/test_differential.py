@@ -15,8 +15,8 @@ from google.protobuf import text_format
 from p4pmip.demo.targets import BMV2, thrift_words
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
 from p4pmip.softswitch.target.match import encode_match
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.schema import MatchField
 from p4pmip.softswitch.target.stubs import p4info, p4runtime, p4runtime_grpc
 

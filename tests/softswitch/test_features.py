@@ -7,8 +7,8 @@ import pytest
 from google.protobuf import text_format
 
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
 from p4pmip.softswitch.target.refusal import Code, Refusal
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
 
 Programs = Callable[[str], "p4runtime.ForwardingPipelineConfig"]

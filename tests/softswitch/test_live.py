@@ -11,7 +11,7 @@ import pytest
 from p4pmip.softswitch.native.layout import KIND_SHIFT, VERDICT_SEND
 from p4pmip.softswitch.target.bytestring import encode
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
 
 FRAME = bytes.fromhex("000000000002000000000001080045000021000100000811e4c5c00002020a0102030035003c000ded8a68656c6c6f")

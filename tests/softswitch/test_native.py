@@ -13,8 +13,8 @@ from p4pmip.softswitch.ir import MatchKind
 from p4pmip.softswitch.native.layout import VERDICT_SLOW
 from p4pmip.softswitch.target.bytestring import encode
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
 from p4pmip.softswitch.target.match import encode_match
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.schema import MatchField
 from p4pmip.softswitch.target.stubs import p4runtime
 

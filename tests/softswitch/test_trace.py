@@ -14,7 +14,7 @@ from google.protobuf import json_format, text_format
 from p4pmip.softswitch import SoftSwitch
 from p4pmip.softswitch.explain import live
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
 from p4pmip.softswitch.trace import Recorder
 

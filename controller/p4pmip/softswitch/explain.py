@@ -12,9 +12,9 @@ from google.protobuf import json_format, text_format
 from p4pmip.errors import P4pmipError
 from p4pmip.softswitch import listing
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
 from p4pmip.softswitch.target.endpoint import EXPLAIN_SERVICE
 from p4pmip.softswitch.target.refusal import Code, Refusal
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.schema import Schema
 from p4pmip.softswitch.target.stubs import p4runtime
 from p4pmip.softswitch.trace import Recorder

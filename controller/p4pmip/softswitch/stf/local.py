@@ -1,7 +1,7 @@
 """The softswitch itself as a bench, in this process."""
 
 from p4pmip.softswitch.target.config import load
-from p4pmip.softswitch.target.device import Running
+from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
 
 DROP_PORT = 511
