@@ -1,8 +1,8 @@
 """Interpreter against native, at length: `python -m tests.softswitch.executors [--packets N] [PROGRAM…]`.
 
-Generated packets and table states that change all the time, on every core. Output, drops, counters and registers must
-be equal. Each packet ends where a page begins that may not be touched, and so does the room for what leaves: machine
-code that reads or writes outside its buffers ends the process. Exit status 0 if all is equal, 1 if not.
+Generated packets and table states that change all the time, on every core. Output, drops, digests, counters and
+registers must be equal. Each packet ends where a page begins that may not be touched, and so does the room for what
+leaves: machine code that reads or writes outside its buffers ends the process. Exit status 0 if all is equal, 1 if not.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import mmap
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +20,43 @@ from google.protobuf import text_format
 from tests.softswitch.conftest import PROGRAMS
 from tests.softswitch.test_native import CPU_PORT, DROP_PORT, Frames, churn, commands, pmip, routed
 
+from p4pmip.softswitch.ir import MatchKind
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW
 from p4pmip.softswitch.pipeline import DROPS
+from p4pmip.softswitch.target.bytestring import encode
 from p4pmip.softswitch.target.config import load
+from p4pmip.softswitch.target.match import encode_match
 from p4pmip.softswitch.target.running import Running
+from p4pmip.softswitch.target.schema import ActionRef
 from p4pmip.softswitch.target.stubs import p4runtime
 
 LEAN = Path(__file__).parents[2] / "bench" / "programs" / "build"
+
+
+def octets(choose: random.Random) -> Frames:
+    """A command octet, then numbers at the ends of their ranges and any others, sometimes cut short."""
+    while True:
+        frame = bytes([choose.randrange(15) if choose.random() < 0.9 else choose.randrange(32)])
+        while len(frame) < 70:
+            frame += choose.choice(
+                [b"\0", b"\1", b"\2", b"\3", b"\0\3", b"\x7f\xff", b"\x80\0", b"\xff" * 4, b"\x0a\1\0\1"]
+            )
+            frame += choose.choice([b"", b"", choose.randbytes(2)])
+        yield choose.randrange(4), frame[: choose.randrange(40)] if choose.random() < 0.1 else frame
+
+
 SOURCES: dict[str, tuple[Path | None, Callable[[random.Random], Frames]]] = {
     "pmip": (None, routed),
     "features": (PROGRAMS, commands),
     "router": (PROGRAMS, routed),
     "loop": (PROGRAMS, commands),
     "lean": (LEAN / "router", routed),
+    "arithmetic": (PROGRAMS, octets),
+    "matching": (PROGRAMS, octets),
+    "parsing": (PROGRAMS, octets),
+    "hashing": (PROGRAMS, octets),
+    "copies": (PROGRAMS, octets),
+    "states": (PROGRAMS, octets),
 }
 """By name: where the program is (None: ours), and what its packets are made by."""
 SHARE = 20_000
@@ -83,6 +107,81 @@ def config(name: str) -> "p4runtime.ForwardingPipelineConfig":
     return made
 
 
+def action(choose: random.Random, actions: Iterable[ActionRef], into: "p4runtime.Action") -> None:
+    """Any action of some."""
+    ref = choose.choice([one for one in actions if not one.default_only])
+    into.action_id = ref.id
+    for parameter, _, width in ref.parameters:
+        into.params.add(param_id=parameter, value=encode(choose.getrandbits(width)))
+
+
+def prepare(runnings: tuple[Running, Running], choose: random.Random) -> None:
+    """Multicast groups, clone sessions, value sets and meters; members and groups, with the entries that name them."""
+    schema = runnings[0].schema
+    entities, modified = [], []
+    for number in (1, 2, 3, 127):
+        entity = p4runtime.Entity()
+        group = entity.packet_replication_engine_entry.multicast_group_entry
+        group.multicast_group_id = number
+        for instance in range(choose.randrange(4)):
+            group.replicas.add(egress_port=choose.randrange(1, 5), instance=instance)
+        entities.append(entity)
+        entity = p4runtime.Entity()
+        session = entity.packet_replication_engine_entry.clone_session_entry
+        session.session_id, session.packet_length_bytes = number, choose.choice([0, 0, 3, 20])
+        session.replicas.add(egress_port=choose.randrange(1, 5), instance=number)
+        entities.append(entity)
+    for profile in schema.profiles.values():
+        for number in range(1, 5):
+            entity = p4runtime.Entity()
+            member = entity.action_profile_member
+            member.action_profile_id, member.member_id = profile.id, number
+            action(choose, profile.actions.values(), member.action)
+            entities.append(entity)
+        if profile.selector:
+            entity = p4runtime.Entity()
+            several = entity.action_profile_group
+            several.action_profile_id, several.group_id = profile.id, 1
+            for number in range(1, 5):
+                several.members.add(member_id=number, weight=1)
+            entities.append(entity)
+    for table in schema.tables.values():
+        if table.profile is None or table.const:
+            continue
+        for number in range(8):
+            entity = p4runtime.Entity()
+            into = entity.table_entry
+            into.table_id = table.id
+            match = tuple(
+                (number & (1 << field.width) - 1, (1 << field.width) - 1 if field.kind is MatchKind.TERNARY else 0)
+                for field in table.fields
+            )
+            encode_match(table, match, into)
+            into.priority = 1 if table.needs_priority else 0
+            if schema.profiles[table.profile].selector and number % 2:
+                into.action.action_profile_group_id = 1
+            else:
+                into.action.action_profile_member_id = 1 + number % 4
+            entities.append(entity)
+    for number in schema.value_sets:
+        entity = p4runtime.Entity()
+        entity.value_set_entry.value_set_id = number
+        entity.value_set_entry.members.add().match.add(field_id=1).exact.value = encode(choose.randrange(15))
+        modified.append(entity)
+    for meter in schema.meters.values():
+        entity = p4runtime.Entity()
+        entity.meter_entry.meter_id, entity.meter_entry.index.index = meter.id, 1
+        rates = entity.meter_entry.config
+        rates.cir, rates.cburst, rates.pir, rates.pburst = 1, 5, 2, 9
+        modified.append(entity)
+    for entity in modified:
+        for running in runnings:
+            running.write(p4runtime.Update(type=p4runtime.Update.MODIFY, entity=entity), 0.0)
+    for entity in entities:
+        for running in runnings:
+            running.write(p4runtime.Update(type=p4runtime.Update.INSERT, entity=entity), 0.0)
+
+
 def share(name: str, seed: int, packets: int) -> Result:
     """One share of a program's packets through both."""
     made, choose, result = config(name), random.Random(seed), Result()
@@ -96,12 +195,18 @@ def share(name: str, seed: int, packets: int) -> Result:
     wanted: list[tuple[int, bytes]] = []
     got: list[tuple[int, bytes]] = []
 
+    wanted_digests: list[tuple[int, tuple[int, ...]]] = []
+    got_digests: list[tuple[int, tuple[int, ...]]] = []
+
     def expect(to: int, data: bytes) -> None:
         wanted.append((to, data))
 
     def interpreted(to: int, data: bytes) -> None:
         got.append((to, data))
 
+    plain.pipeline.on_digest = lambda number, values: wanted_digests.append((number, values))
+    native.pipeline.on_digest = lambda number, values: got_digests.append((number, values))
+    prepare((plain, native), choose)
     changes = any(not one.const and one.profile is None for one in plain.schema.tables.values())
     for number, (port, frame) in zip(range(packets), SOURCES[name][1](choose), strict=False):
         if changes and number % CHURN == 0:
@@ -128,6 +233,8 @@ def share(name: str, seed: int, packets: int) -> Result:
         if wanted != got:
             result.problem = f"port {port}, packet {frame.hex()}: interpreter {wanted}, native {got}"
             return result
+    if wanted_digests != got_digests:
+        result.problem = "digests differ"
     if plain.pipeline.drops != native.pipeline.drops:
         result.problem = f"drops: interpreter {plain.pipeline.drops}, native {native.pipeline.drops}"
     for text in STATE:
