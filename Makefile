@@ -98,8 +98,9 @@ soak: $(VENV)/.dev ## ten minutes at saturation with table churn (EXECUTOR=nativ
 	@$(BIN)/python bench/soak.py --executor $(EXECUTOR) --seconds $(SOAK_SECONDS)
 
 PACKETS ?= 10000000
-differential: $(VENV)/.dev ## interpreter against native, ten million packets (PACKETS=N)
-	@$(BIN)/python -m tests.softswitch.executors --packets $(PACKETS)
+SEED ?= 1
+differential: $(VENV)/.dev ## interpreter against native, ten million packets (PACKETS=N, SEED=N)
+	@$(BIN)/python -m tests.softswitch.executors --packets $(PACKETS) --seed $(SEED)
 
 test-bmv2: $(VENV)/.dev ## everything that has a BMv2 variant, on BMv2
 	@$(BIN)/python tests/bmv2

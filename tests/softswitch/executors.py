@@ -7,6 +7,7 @@ leaves: machine code that reads or writes outside its buffers ends the process. 
 
 import argparse
 import ctypes
+import math
 import mmap
 import random
 import sys
@@ -59,6 +60,8 @@ SOURCES: dict[str, tuple[Path | None, Callable[[random.Random], Frames]]] = {
     "states": (PROGRAMS, octets),
 }
 """By name: where the program is (None: ours), and what its packets are made by."""
+PASSES = {"loop": 256}
+"""Programs whose packets pass many times, and how often: they get that many fewer of them."""
 SHARE = 20_000
 """Packets from one beginning: after them tables, counters and registers start again."""
 CHURN = 8
@@ -254,10 +257,11 @@ def main() -> int:
     names = args.programs or list(SOURCES)
     if unknown := sorted(set(names) - set(SOURCES)):
         parser.error(f"no such program: {', '.join(unknown)}")
-    each = -(-args.packets // len(names))
+    weights = {name: 1 / PASSES.get(name, 1) for name in names}
     began, failed, total = time.monotonic(), 0, 0
     with ProcessPoolExecutor() as pool:
         for name in names:
+            each = math.ceil(args.packets * weights[name] / sum(weights.values()))
             sizes = [min(SHARE, each - at) for at in range(0, each, SHARE)]
             jobs = [pool.submit(share, name, args.seed + number, size) for number, size in enumerate(sizes)]
             results = [(args.seed + number, job.result()) for number, job in enumerate(jobs)]
