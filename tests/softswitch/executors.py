@@ -17,10 +17,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.pipeline import courses
 from google.protobuf import text_format
 from tests.softswitch.conftest import PROGRAMS
 from tests.softswitch.test_native import CPU_PORT, DROP_PORT, Frames, churn, commands, pmip, routed
 
+from p4pmip.p4runtime.codec import Codec
 from p4pmip.softswitch.ir import MatchKind
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW
 from p4pmip.softswitch.pipeline import DROPS
@@ -185,6 +187,29 @@ def prepare(runnings: tuple[Running, Running], choose: random.Random) -> None:
             running.write(p4runtime.Update(type=p4runtime.Update.INSERT, entity=entity), 0.0)
 
 
+def bind(runnings: tuple[Running, Running], seed: int) -> bytes:
+    """A thousand sessions in our program, of one role and direction; a frame of one of them."""
+    course = courses(78)[1 + seed % 4]
+    codec = Codec(course.pipeline.schema)
+    for one in course.entries:
+        entity = p4runtime.Entity(table_entry=codec.message(one))
+        for running in runnings:
+            running.write(p4runtime.Update(type=p4runtime.Update.INSERT, entity=entity), 0.0)
+    return course.frame
+
+
+def sessions(choose: random.Random, frame: bytes, others: Frames) -> Frames:
+    """A session's frame as it is, with octets changed, or cut; and others."""
+    while True:
+        if choose.random() < 0.3:
+            yield next(others)
+            continue
+        made = bytearray(frame)
+        for _ in range(choose.choice([0, 0, 1, 1, 3])):
+            made[choose.randrange(len(made))] = choose.choice([0, 1, 0xFF, choose.randrange(256)])
+        yield 1, bytes(made[: choose.randrange(len(made))]) if choose.random() < 0.1 else bytes(made)
+
+
 def share(name: str, seed: int, packets: int) -> Result:
     """One share of a program's packets through both."""
     made, choose, result = config(name), random.Random(seed), Result()
@@ -211,7 +236,10 @@ def share(name: str, seed: int, packets: int) -> Result:
     native.pipeline.on_digest = lambda number, values: got_digests.append((number, values))
     prepare((plain, native), choose)
     changes = any(not one.const and one.profile is None for one in plain.schema.tables.values())
-    for number, (port, frame) in zip(range(packets), SOURCES[name][1](choose), strict=False):
+    frames = SOURCES[name][1](choose)
+    if SOURCES[name][0] is None:
+        frames = sessions(choose, bind((plain, native), seed), frames)
+    for number, (port, frame) in zip(range(packets), frames, strict=False):
         if changes and number % CHURN == 0:
             churn((plain, native), choose, number)
         now = 1000.0 + number
