@@ -36,21 +36,6 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
     Route() route;
     Verdict() verdict;
 
-    /* The one decrement at this router (RFC 2784 §3.1 asks for it after a tunnel too), and the new Ethernet header. */
-    @hidden
-    action leave_v6() {
-        hdr.ipv6.hop_limit = hdr.ipv6.hop_limit - 1;
-        hdr.ethernet.setInvalid();
-        hdr.vlan.setInvalid();
-    }
-
-    @hidden
-    action leave_v4() {
-        hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
-        hdr.ethernet.setInvalid();
-        hdr.vlan.setInvalid();
-    }
-
     apply {
         // A packet that is forwarded has its egress port from `nexthop`; any other one meets the verdict.
         if (hdr.packet_out.isValid()) {
@@ -83,10 +68,6 @@ control PacketIngress(inout headers_t hdr, inout metadata_t meta, inout standard
         route.apply(hdr, meta, standard_metadata);
         if (meta.reason != Reason.NONE) {
             verdict.apply(hdr, meta, standard_metadata);
-        } else if (hdr.ipv6.isValid()) {
-            leave_v6();
-        } else {
-            leave_v4();
         }
     }
 }

@@ -42,8 +42,7 @@ control ChecksumVerification(inout headers_t hdr, inout metadata_t meta) {
 control ChecksumUpdate(inout headers_t hdr, inout metadata_t meta) {
     apply {
         update_checksum(hdr.tx_ipv4.isValid(),
-            { hdr.tx_ipv4.version_to_length, hdr.tx_ipv4.identification_to_offset, hdr.tx_ipv4.ttl_protocol,
-              hdr.tx_ipv4.src, hdr.tx_ipv4.dst },
+            { hdr.tx_ipv4.version_to_protocol, hdr.tx_ipv4.addresses },
             hdr.tx_ipv4.checksum, HashAlgorithm.csum16);
         // The user's, whose hop limit or congestion mark may have changed.
         update_checksum(hdr.ipv4.isValid(), { IPV4_FIELDS(hdr.ipv4, hdr.ipv4_options) },

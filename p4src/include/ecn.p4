@@ -63,9 +63,7 @@ control EcnDecapsulation(inout headers_t hdr, inout metadata_t meta) {
         // Where both headers say the same, there is nothing to do.
         if (meta.reason == Reason.NONE && TRAFFIC_CLASS != meta.outer_traffic_class) {
             ecn_decap.apply();
-            if (meta.rx_dscp_mode == DscpMode.UNIFORM) {
-                copy_dscp();
-            }
+            copy_dscp();
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
  * Headers in three slots. Slot 1 is what arrived; slot 2 (inner_*) is what it carries, if it looks like a tunnel;
- * slot 3 (tx_*) is what is put in front and is never extracted. Terminating a tunnel moves slot 2 into slot 1, which
+ * slot 3 (tx_*) is the tunnel that is put in front and is never extracted. Terminating a tunnel moves slot 2 into slot 1, which
  * therefore always has the user's packet; entering one makes slot 3 valid.
  */
 
@@ -110,22 +110,16 @@ header gre_t {
     bit<16> protocol;
 }
 
-/* What is sent, by the rows of the RFCs' figures: BMv2's time goes into filling in fields. */
+/* What is sent, in pieces as long as can be: BMv2's time goes into filling in fields, also when a header becomes valid. */
 
 header tx_ipv4_t {
-    bit<32> version_to_length;
-    bit<32> identification_to_offset;
-    bit<16> ttl_protocol;
+    bit<80> version_to_protocol;
     bit<16> checksum;
-    ipv4_address_t src;
-    ipv4_address_t dst;
+    bit<64> addresses;
 }
 
 header tx_ipv6_t {
-    bit<32> version_to_flow_label;
-    bit<32> length_to_hop_limit;
-    ipv6_address_t src;
-    ipv6_address_t dst;
+    bit<320> octets;
 }
 
 header tx_udp_t {
@@ -135,6 +129,10 @@ header tx_udp_t {
 
 header tx_gre_t {
     bit<32> flags_to_protocol;
+}
+
+header tx_gre_keyed_t {
+    bit<64> flags_to_key;
 }
 
 header gre_checksum_t {
@@ -153,10 +151,7 @@ header gre_sequence_t {
 struct headers_t {
     packet_in_t packet_in;
     packet_out_t packet_out;
-    // slot 3
-    ethernet_t tx_ethernet;
-    vlan_t tx_vlan;
-    // slot 1
+    // of the frame received, until a next hop is found; then of the one sent
     ethernet_t ethernet;
     vlan_t vlan;
     // slot 3
@@ -165,7 +160,7 @@ struct headers_t {
     tx_udp_t tx_udp;
     tlv_t tx_tlv;
     tx_gre_t tx_gre;
-    gre_key_t tx_gre_key;
+    tx_gre_keyed_t tx_gre_keyed;
     // slot 1
     ipv4_t ipv4;
     ipv4_options_t ipv4_options;
@@ -200,19 +195,16 @@ struct metadata_t {
     bit<32> key;
     // tunnel received
     peer_t peer_id; // 0: none, the packet did not come through a tunnel of ours
-    DscpMode rx_dscp_mode;
-    bit<8> outer_traffic_class;
-    bit<16> extra_length; // of what rarely stands between the outer IP header and the inner one
+    bit<8> outer_traffic_class; // its ECN; its DSCP if that is to be the user's, which else has been put here
     // what the next table looks for: the mobile node's end of the packet, later where to send it
     ipv6_address_t address_v6;
     ipv4_address_t address_v4;
-    bit<16> length; // of the IP packet: received, then decapsulated, then to be sent
+    bit<16> length; // of the IP packet: received, then decapsulated, then to be sent; if TOO_BIG, how much would fit
     session_t session_id;
     Direction direction;
     // where it goes
     tunnel_t tunnel_id; // 0: none
     nexthop_t nexthop_id;
-    bit<16> mtu; // of the tunnel, then of the link
 }
 
 // (p4c makes another field of a bare choice, but not of one within a sum.)

@@ -49,14 +49,12 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         hdr.packet_in.reason = meta.reason;
         hdr.packet_in.session_id = meta.session_id;
         hdr.packet_in.aux = (bit<32>)meta.link_id;
-        hdr.tx_ethernet.setInvalid();
-        hdr.tx_vlan.setInvalid();
         hdr.tx_ipv4.setInvalid();
         hdr.tx_ipv6.setInvalid();
         hdr.tx_udp.setInvalid();
         hdr.tx_tlv.setInvalid();
         hdr.tx_gre.setInvalid();
-        hdr.tx_gre_key.setInvalid();
+        hdr.tx_gre_keyed.setInvalid();
         meta.nexthop_id = 0;
         standard_metadata.egress_spec = CPU_PORT;
     }
@@ -72,7 +70,7 @@ control Verdict(inout headers_t hdr, inout metadata_t meta, inout standard_metad
         if ((bit<8>)meta.reason < REASON_DROP) {
             punt();
             if (meta.reason == Reason.TOO_BIG) {
-                hdr.packet_in.aux = (bit<32>)(meta.mtu |-| (meta.length - LENGTH(hdr.ipv6, hdr.ipv4)));
+                hdr.packet_in.aux = (bit<32>)meta.length;
             }
             // What came out of a tunnel is shown without it.
             if (meta.peer_id != 0) {

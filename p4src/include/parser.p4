@@ -320,8 +320,6 @@ parser PacketParser(packet_in packet,
 control PacketDeparser(packet_out packet, in headers_t hdr) {
     apply {
         packet.emit(hdr.packet_in);
-        packet.emit(hdr.tx_ethernet);
-        packet.emit(hdr.tx_vlan);
         packet.emit(hdr.ethernet);
         packet.emit(hdr.vlan);
         packet.emit(hdr.tx_ipv4);
@@ -329,7 +327,7 @@ control PacketDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.tx_udp);
         packet.emit(hdr.tx_tlv);
         packet.emit(hdr.tx_gre);
-        packet.emit(hdr.tx_gre_key);
+        packet.emit(hdr.tx_gre_keyed);
         packet.emit(hdr.ipv4);
         packet.emit(hdr.ipv4_options);
         packet.emit(hdr.ipv6);

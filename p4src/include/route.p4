@@ -63,31 +63,51 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         counters = route_v4_counter;
     }
 
+    /* The one decrement at this router (RFC 2784 §3.1 asks for it after a tunnel too), and the new Ethernet header. */
+    @hidden
+    action hop(mac_t src, mac_t dst, bit<16> ether_type) {
+        if (hdr.ipv6.isValid()) {
+            hdr.ipv6.hop_limit = hdr.ipv6.hop_limit - 1;
+        } else {
+            hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
+        }
+        hdr.ethernet.src = src;
+        hdr.ethernet.dst = dst;
+        hdr.ethernet.ether_type = ether_type;
+    }
+
+    @hidden
+    action refuse(bit<16> mtu) {
+        meta.reason = Reason.TOO_BIG;
+        meta.length = mtu |-| (meta.length - LENGTH(hdr.ipv6, hdr.ipv4));
+    }
+
     @id(0x01000082)
     action l2(@id(1) bit<9> port, @id(2) @format(MAC_ADDRESS) mac_t src, @id(3) @format(MAC_ADDRESS) mac_t dst,
               @id(4) bit<16> mtu) {
-        standard_metadata.egress_spec = port;
-        hdr.tx_ethernet.setValid();
-        hdr.tx_ethernet.src = src;
-        hdr.tx_ethernet.dst = dst;
-        hdr.tx_ethernet.ether_type = ETHER_TYPE;
-        meta.mtu = mtu;
+        if (meta.length > mtu) {
+            refuse(mtu);
+        } else {
+            standard_metadata.egress_spec = port;
+            hop(src, dst, ETHER_TYPE);
+            hdr.vlan.setInvalid();
+        }
     }
 
     @id(0x01000083)
     action l2_vlan(@id(1) bit<9> port, @id(2) bit<12> vlan_id, @id(3) @format(MAC_ADDRESS) mac_t src,
                    @id(4) @format(MAC_ADDRESS) mac_t dst, @id(5) bit<16> mtu) {
-        standard_metadata.egress_spec = port;
-        hdr.tx_ethernet.setValid();
-        hdr.tx_ethernet.src = src;
-        hdr.tx_ethernet.dst = dst;
-        hdr.tx_ethernet.ether_type = TYPE_VLAN;
-        hdr.tx_vlan.setValid();
-        hdr.tx_vlan.pcp = 0;
-        hdr.tx_vlan.dei = 0;
-        hdr.tx_vlan.vlan_id = vlan_id;
-        hdr.tx_vlan.ether_type = ETHER_TYPE;
-        meta.mtu = mtu;
+        if (meta.length > mtu) {
+            refuse(mtu);
+        } else {
+            standard_metadata.egress_spec = port;
+            hop(src, dst, TYPE_VLAN);
+            hdr.vlan.setValid();
+            hdr.vlan.pcp = 0;
+            hdr.vlan.dei = 0;
+            hdr.vlan.vlan_id = vlan_id;
+            hdr.vlan.ether_type = ETHER_TYPE;
+        }
     }
 
     @id(0x02000016)
@@ -111,10 +131,8 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
         meta.reason = Reason.NONE;
         meta.own = 1;
         standard_metadata.egress_spec = CPU_PORT;
-        hdr.tx_ethernet.setValid();
-        hdr.tx_ethernet.src = 0;
-        hdr.tx_ethernet.dst = 0;
-        hdr.tx_ethernet.ether_type = ETHER_TYPE;
+        hop(0, 0, ETHER_TYPE);
+        hdr.vlan.setInvalid();
     }
 
     apply {
@@ -126,11 +144,7 @@ control Route(inout headers_t hdr, inout metadata_t meta, inout standard_metadat
             }
         }
         if (meta.reason == Reason.NONE) {
-            if (nexthop.apply().hit) {
-                if (meta.length > meta.mtu) {
-                    meta.reason = Reason.TOO_BIG;
-                }
-            }
+            nexthop.apply();
         } else if (meta.nexthop_id == NEXTHOP_SELF) {
             if (meta.tunnel_id != 0) {
                 go_round();

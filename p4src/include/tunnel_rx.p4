@@ -7,9 +7,11 @@
 
 // What the inner header says, against what the outer one leaves for it.
 #define LONGER_THAN_ROOM \
-    (LENGTH(hdr.inner_ipv6, hdr.inner_ipv4) |+| meta.extra_length \
-     |+| ((hdr.ipv6.isValid() ? 16w40 : 20) + (hdr.gre.isValid() ? 16w4 : 0) + (hdr.gre_key.isValid() ? 16w4 : 0)) \
+    (LENGTH(hdr.inner_ipv6, hdr.inner_ipv4) |+| \
+     ((hdr.ipv6.isValid() ? 16w40 : 20) + (hdr.gre.isValid() ? 16w4 : 0) + (hdr.gre_key.isValid() ? 16w4 : 0)) \
      > meta.length)
+
+#define INNER_TRAFFIC_CLASS (hdr.inner_ipv6.isValid() ? hdr.inner_ipv6.traffic_class : hdr.inner_ipv4.traffic_class)
 
 control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metadata_t standard_metadata) {
     @id(0x13000004)
@@ -27,12 +29,7 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
     @id(0x01000040)
     action terminate(@id(1) peer_t peer_id, @id(2) DscpMode dscp_mode) {
         meta.peer_id = peer_id;
-        meta.rx_dscp_mode = dscp_mode;
-        if (hdr.ipv6.isValid()) {
-            meta.outer_traffic_class = hdr.ipv6.traffic_class;
-        } else {
-            meta.outer_traffic_class = hdr.ipv4.traffic_class;
-        }
+        meta.outer_traffic_class = (TRAFFIC_CLASS & (bit<8>)dscp_mode) | (INNER_TRAFFIC_CLASS & ~(bit<8>)dscp_mode);
     }
 
     @id(0x02000007)
@@ -195,10 +192,10 @@ control TunnelEnd(inout headers_t hdr, inout metadata_t meta, in standard_metada
     /* What seldom stands between the two IP headers. IPv4 options go where their header goes. */
     @hidden
     action drop_rare() {
-        meta.extra_length = (hdr.udp.isValid() ? 16w8 : 0) + (hdr.tlv.isValid() ? 16w4 : 0)
+        meta.length = meta.length |-| ((hdr.udp.isValid() ? 16w8 : 0) + (hdr.tlv.isValid() ? 16w4 : 0)
             + (hdr.gre_checksum.isValid() ? 16w4 : 0) + (hdr.gre_sequence.isValid() ? 16w4 : 0)
             + (hdr.ipv4_options.isValid() ? IPV4_HEADER_LENGTH(hdr.ipv4) - 20 : 0)
-            + (hdr.destination_options.isValid() ? 8 + ((bit<16>)hdr.destination_options.length << 3) : 0);
+            + (hdr.destination_options.isValid() ? 8 + ((bit<16>)hdr.destination_options.length << 3) : 0));
         hdr.destination_options.setInvalid();
         hdr.udp.setInvalid();
         hdr.tlv.setInvalid();
