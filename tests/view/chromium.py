@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 SECONDS = 60.0
+ATTEMPTS = 3
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -87,37 +88,40 @@ class Page:
         return base64.b64decode(answer["data"])
 
 
-@asynccontextmanager
-async def browser(folder: Path, *flags: str) -> AsyncIterator[Page]:
-    """A new browser with a profile of its own in `folder`."""
+async def _start(folder: Path, flags: tuple[str, ...]) -> tuple[asyncio.subprocess.Process, str]:
+    """A browser and the address of its debugger. One that crashes at its start, as some do, is started again."""
     assert BROWSER is not None
-    log = folder / "chromium.log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            BROWSER, *_FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "about:blank",
-            stdout=output, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-    assert process.stderr is not None
-    try:
-        said = b""
+    said = b""
+    for attempt in range(ATTEMPTS):
+        with (folder / "chromium.log").open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                BROWSER, *_FLAGS, *flags, f"--user-data-dir={folder / f'profile-{attempt}'}", "about:blank",
+                stdout=output, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        assert process.stderr is not None
         async with asyncio.timeout(SECONDS):
             async for line in process.stderr:
                 said += line
                 if line.startswith(b"DevTools listening on "):
-                    base = line.decode().split("ws://")[1].split("/")[0]
-                    break
-            else:
-                raise AssertionError(
-                    f"chromium did not start, status {await process.wait()}: {said.decode(errors='replace')}"
-                )
-        drain = asyncio.create_task(process.stderr.read())
+                    return process, line.decode().split("ws://")[1].split("/")[0]
+        said += f"status {await process.wait()}\n".encode()
+    raise AssertionError(f"chromium did not start: {said.decode(errors='replace')}")
+
+
+@asynccontextmanager
+async def browser(folder: Path, *flags: str) -> AsyncIterator[Page]:
+    """A new browser with a profile of its own in `folder`."""
+    process, base = await _start(folder, flags)
+    assert process.stderr is not None
+    drain = asyncio.create_task(process.stderr.read())
+    try:
         async with aiohttp.ClientSession() as http:
             async with http.get(f"http://{base}/json/list") as answer:
                 pages = [one for one in await answer.json() if one["type"] == "page"]
             async with http.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
                 yield Page(socket)
-        drain.cancel()
     finally:
+        drain.cancel()
         if process.returncode is None:
             process.terminate()
         await process.wait()
