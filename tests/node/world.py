@@ -17,7 +17,7 @@ from p4pmip.node.client import NodeClient
 from p4pmip.node.service import Service
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "figure-1" / "figure-1.toml"
-SECONDS = 20.0
+SECONDS = 60.0
 Document = dict[str, Any]
 
 
