@@ -18,6 +18,8 @@ from p4pmip.node.service import Service
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "figure-1" / "figure-1.toml"
 SECONDS = 60.0
+LOOK = 0.5
+"""Seconds between two looks without an event: a counter may change after the last one."""
 Document = dict[str, Any]
 
 
@@ -84,7 +86,7 @@ async def until(service: Service, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(SECONDS):
             while not condition():
                 waiting = [asyncio.ensure_future(listener.queue.get()) for listener in listeners]
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waiting, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
                 for task in waiting:
                     task.cancel()
 
