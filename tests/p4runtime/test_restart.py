@@ -77,6 +77,10 @@ class World:
         """What the LMA's comparisons found since it started."""
         return dict((await asyncio.to_thread(self.ask("lma").get, "/counters"))["drift"])
 
+    async def ready(self) -> bool:
+        """Whether the LMA has its switch."""
+        return bool((await asyncio.to_thread(self.ask("lma").get, "/health"))["ready"])
+
     async def diff(self, *source: str) -> tuple[int, dict[str, Any]]:
         """`p4pmip diff` of the LMA's switch: exit status and document."""
         target = f"{self.lma.target.address}/1"
@@ -203,18 +207,19 @@ async def test_a_restarted_switch_is_refilled_while_its_controller_runs(kind: st
     stack = AsyncExitStack()
     async with stack, world(kind, tmp_path, stack) as here:
         _, before = await here.diff("--node", str(tmp_path / "lma.admin"))
+        filled = (await here.drift())["missing"]
         await stack.aclose()
         began = time.monotonic()
         async with lma_switch(kind, tmp_path) as running:
             here.lma = running
             async with asyncio.timeout(SECONDS):
-                while (await here.drift())["missing"] < 2:
+                while (await here.drift())["missing"] == filled or not await here.ready():
                     await asyncio.to_thread(events_until, here.ask("lma"), "switch")
             status, after = await here.diff("--node", str(tmp_path / "lma.admin"))
             assert (status, after) == (0, before)
             drift = await here.drift()
             assert drift["orphaned"] == drift["changed"] == 0
-            assert drift["missing"] >= before["equal"]
+            assert drift["missing"] >= filled + before["equal"]
             assert time.monotonic() - began < SECONDS
             running.start()
             ping = Ping(running, TOUCHED.address)
