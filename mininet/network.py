@@ -24,6 +24,7 @@ from p4pmip.p4runtime.target import parse_target
 from p4pmip.p4runtime.view import View
 from p4pmip.wire.capture import Frame, read
 from p4pmip.wire.message import Message
+from p4pmip.wire.mobility_header import Decoded
 from p4pmip.wire.packet import decode_frame
 
 HERE = Path(__file__).resolve().parent
@@ -285,10 +286,14 @@ class Lab:
                 return now
         raise figure1.Failure(f"no entry of {table} has been modified at {switch}")
 
-    def messages(self, sender: str) -> list[Message]:
+    def signalled(self, sender: str) -> list[Decoded]:
         """What a node has signalled, in its order."""
         decoded = (decode_frame(frame).signalling for frame in self.arrivals("control", sender))
-        return [one.message for one in decoded if one is not None and one.message is not None]
+        return [one for one in decoded if one is not None]
+
+    def messages(self, sender: str) -> list[Message]:
+        """Of these, what could be decoded."""
+        return [one.message for one in self.signalled(sender) if one.message is not None]
 
     def executors(self) -> set[str]:
         """What runs the switches' packets: simple_switch_grpc, or as the softswitches say of themselves."""

@@ -6,7 +6,9 @@ import figure1
 from mininet.cli import CLI
 from network import NODES, Lab
 
+from p4pmip.view.model import summary
 from p4pmip.wire.capture import read
+from p4pmip.wire.describe import message_json
 
 _HELP = """Everybody is in the cell of mag1. Try: dhcp mn1; mn1 ping 10.1.0.2; move mn1 mag2; bindings; tables lma;
 drops mag1; captures; signalling; where; help; exit."""
@@ -94,5 +96,5 @@ class Prompt(CLI):  # type: ignore[misc]
     def do_signalling(self, line: str) -> None:
         """signalling [NODE]: what the nodes have sent to each other so far."""
         for name in self._nodes(line):
-            for message in self.lab.messages(name):
-                print(f"{name}: {message}")
+            for message in self.lab.signalled(name):
+                print(f"{name}: {summary(message_json(message))}")

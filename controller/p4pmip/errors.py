@@ -8,7 +8,7 @@ class P4pmipError(Exception):
 
     Attributes:
         place: Where it was found: a file and key, an option, a table field.
-        value: What was found there.
+        value: What was found there; None if nothing was, and then it is not said.
         choices: What would have been right, if it can be listed.
     """
 
@@ -20,7 +20,7 @@ class P4pmipError(Exception):
         super().__init__(place, value, problem, self.choices)
 
     def __str__(self) -> str:
-        text = f"{self.place}: {self.problem}: {self.value!r}"
+        text = f"{self.place}: {self.problem}" + (f": {self.value!r}" if self.value is not None else "")
         if self.choices:
             text += f" (valid: {', '.join(str(choice) for choice in self.choices)})"
         return text

@@ -86,7 +86,9 @@ def test_tables(box: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     status, shown = run("tables", box, "session", "--raw", "--where", "session_id=7", "--where", "direction=2")
     assert shown["tables"][0]["entries"][0]["key"] == {"session_id": 7, "direction": 2}
     assert main(["tables", box, "session"]) == 0
-    assert "session_id=7 direction=DOWNLINK -> to_tunnel_keyed(tunnel_id=1, gre_key=99)" in capsys.readouterr().out
+    assert (
+        "session_id=7 direction=DOWNLINK -> to_tunnel_keyed(tunnel_id=1, gre_key=0x00000063)" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

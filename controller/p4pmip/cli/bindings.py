@@ -30,8 +30,15 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2))
         return 0
     rows = [[name.replace("_", " ") for name in COLUMNS]]
-    rows += [["-" if row[name] is None else str(row[name]) for name in COLUMNS] for row in document["bindings"]]
+    rows += [[_cell(name, row[name]) for name in COLUMNS] for row in document["bindings"]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def _cell(name: str, value: str | int | None) -> str:
+    """GRE keys as every other tool writes them; JSON has them as decimal numbers."""
+    if value is None:
+        return "-"
+    return f"{value:#010x}" if name.endswith("_key") else str(value)

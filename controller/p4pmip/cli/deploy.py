@@ -27,8 +27,19 @@ def register(subparsers: "_targets.Subparsers[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--force", action="store_true", help="take over from another primary, and set a program that is not p4pmip's"
     )
+    parser.add_argument(
+        "--wait", metavar="SECONDS", type=_seconds, default=0.0,
+        help="how long a target that does not answer yet may take to start (default: 0)",
+    )  # fmt: skip
     _targets.add_json(parser)
     parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0..3600 seconds")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     inventory = _targets.inventory_of(args)
     targets = [_targets.target_of(args, text) for text in args.targets] or list(inventory.values())
     if not targets:
-        raise P4pmipError("deploy", "", "names no TARGET, and there is no inventory with one")
+        raise P4pmipError("deploy", None, "names no TARGET, and there is no inventory with one")
     pipeline = _pipeline(args)
 
     def progress(target: Target, step: str) -> None:
@@ -44,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"{target.label}: {step}", flush=True)
 
     async def work() -> int:
-        outcomes = await deployment.deploy(targets, pipeline, dry_run=args.dry_run, force=args.force, progress=progress)
+        outcomes = await deployment.deploy(
+            targets, pipeline, dry_run=args.dry_run, force=args.force, wait=args.wait, progress=progress
+        )
         if args.json:
             _targets.print_json(
                 {"targets": [{"name": o.name, "result": o.result, "reason": o.reason} for o in outcomes]}
@@ -59,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _pipeline(args: argparse.Namespace) -> Pipeline:
     if (args.p4info is None) != (args.pipeline is None):
-        raise P4pmipError("deploy", "", "--p4info and --pipeline belong together")
+        raise P4pmipError("deploy", None, "--p4info and --pipeline belong together")
     ours = Pipeline.packaged()
     if args.p4info is None:
         return ours

@@ -48,4 +48,5 @@ def _words(event: dict[str, Any]) -> list[str]:
         case "advertise" | "withdraw":
             return [str(event["binding"]["mn"]), f"session {event['session']}"]
         case _:
-            return [f"{key} {value}" for key, value in event.items() if key not in ("id", "time", "node", "event")]
+            about = {key: value for key, value in event.items() if key not in ("id", "time", "node", "event")}
+            return [f"{key} {value}" for key, value in about.items() if value != ""]

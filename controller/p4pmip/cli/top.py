@@ -110,7 +110,9 @@ _COLUMNS = ("MOBILE NODE", "REALM", "IPV4", "MAG", "STATE", "UPLINK", "DOWNLINK"
 def lines(model: "Model") -> Iterator[str]:
     """What is shown, line by line."""
     for node in model.documents("node"):
-        yield f"{node['name']}: {node.get('sessions', 0)} sessions, switch {node.get('target')} {node.get('state')}"
+        count = node.get("sessions", 0)
+        sessions = "1 session" if count == 1 else f"{count} sessions"
+        yield f"{node['name']}: {sessions}, switch {node.get('target')} {node.get('state')}"
         if node.get("reason"):
             yield f"  {node['reason']}"
     yield ""

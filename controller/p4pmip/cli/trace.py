@@ -21,7 +21,7 @@ def register(subparsers: Any) -> None:
         "every action, and why the packet was dropped or where it left. With --target it runs in a live softswitch, "
         "and really leaves; otherwise in one that is made of --pipeline, --p4info and --entries.",
     )
-    parser.add_argument("--target", metavar="HOST:PORT", help="the P4Runtime address of a live softswitch")
+    parser.add_argument("--target", metavar="HOST:PORT[/DEVICE_ID]", help="a live softswitch")
     parser.add_argument("--pipeline", type=Path, metavar="JSON", help="offline: the program")
     parser.add_argument("--p4info", type=Path, metavar="FILE", help="offline: its P4Info")
     parser.add_argument("--entries", type=Path, metavar="FILE", help="offline: the JSON of `p4pmip tables --raw`")
@@ -35,11 +35,12 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trace the packets."""
+    from p4pmip.p4runtime.target import parse_target
     from p4pmip.softswitch.explain import live, offline
 
     frames = list(_frames(args))
     if args.target is not None:
-        tracer = live(args.target)
+        tracer = live(parse_target(args.target).address)
     else:
         for option in ("pipeline", "p4info"):
             if getattr(args, option) is None:

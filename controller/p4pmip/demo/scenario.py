@@ -228,7 +228,7 @@ class Story:
         self._check(
             "handover-traffic",
             not gap and host.address == mover.address,
-            f"{len(lost)} of {stream.sent} datagrams lost, in one gap, {TRAFFIC_INTERVAL * 1000:g} ms apart; "
+            f"{len(lost)} of {stream.sent} datagrams lost, in one gap, one sent every {TRAFFIC_INTERVAL * 1000:g} ms; "
             f"still {host.address}",
         )
 

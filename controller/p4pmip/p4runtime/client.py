@@ -1,5 +1,7 @@
 """The gRPC channel to one target: unary calls and reads with deadlines, limits that real tables need, TLS."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -71,6 +73,12 @@ class Client:
     async def close(self) -> None:
         """End the channel and every call on it."""
         await self._channel.close()
+
+    async def listening(self, seconds: float) -> None:
+        """Wait until somebody listens there, so long at most; who asks after that is told what is amiss."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._channel.channel_ready()
 
     def stream(self) -> Any:
         """A new StreamChannel call (grpc.aio.StreamStreamCall)."""

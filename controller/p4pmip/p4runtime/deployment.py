@@ -127,26 +127,34 @@ async def deploy(
     *,
     dry_run: bool = False,
     force: bool = False,
+    wait: float = 0.0,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """Have every target run the pipeline, many at once; one that fails does not stop the others.
 
-    A target that another primary controls is left alone unless `force`; with `dry_run` every one is.
+    A target that another primary controls is left alone unless `force`; with `dry_run` every one is. One that nobody
+    listens at yet is given `wait` seconds to start.
     """
     limit = asyncio.Semaphore(_AT_ONCE)
 
     async def one(target: Target) -> Outcome:
         async with limit:
             try:
-                return await _deploy_one(target, pipeline, dry_run, force, progress or (lambda *_: None))
+                return await _deploy_one(target, pipeline, dry_run, force, wait, progress or (lambda *_: None))
             except P4pmipError as error:
-                return Outcome(target.label, "failed", str(error))
+                # The outcome says which target it was.
+                return Outcome(target.label, "failed", str(error).removeprefix(f"{target.label}: "))
 
     return list(await asyncio.gather(*(one(target) for target in targets)))
 
 
-async def _deploy_one(target: Target, pipeline: Pipeline, dry_run: bool, force: bool, progress: Progress) -> Outcome:
+async def _deploy_one(
+    target: Target, pipeline: Pipeline, dry_run: bool, force: bool, wait: float, progress: Progress
+) -> Outcome:
     async with Client(target) as client:
+        if wait:
+            progress(target, "waiting until it listens")
+            await client.listening(wait)
         progress(target, "reading its cookie")
         if await is_running(client, pipeline):
             return Outcome(target.label, "unchanged", "runs this pipeline already")

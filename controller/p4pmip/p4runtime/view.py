@@ -1,6 +1,6 @@
-"""Entries as people read them: addresses as addresses, keys as decimal numbers, sessions by their mobile node."""
+"""Entries as people read them: addresses as addresses, GRE keys in hexadecimal, sessions by their mobile node."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -11,6 +11,9 @@ from p4pmip.forwarding.session import NEXTHOP_OF_SESSION
 from p4pmip.p4runtime.codec import Range
 from p4pmip.p4runtime.reader import Count, TableRow
 from p4pmip.p4runtime.schema import Format, Schema, Table, Variable
+
+GRE_KEY = "gre_key"
+"""The name of such a field or parameter in the program."""
 
 Json = dict[str, Any]
 Shown = int | str
@@ -89,8 +92,8 @@ class View:
 
     def line(self, entry: Entry, counter: Count | None = None, rates: tuple[float, float] | None = None) -> str:
         """An entry on one line."""
-        key = " ".join(f"{name}={value}" for name, value in self.key(entry).items()) or "any"
-        params = ", ".join(f"{name}={value}" for name, value in self.params(entry).items())
+        key = " ".join(self._words(self.key(entry))) or "any"
+        params = ", ".join(self._words(self.params(entry)))
         text = f"{key} -> {entry.action}({params})" if entry.action else key
         if counter is not None:
             text += f"  [{counter.packets} packets, {counter.octets} octets"
@@ -99,6 +102,12 @@ class View:
         if session_id is not None and session_id in self.sessions:
             text += f"  ({self.sessions[session_id].get('mn')})"
         return text
+
+    def _words(self, values: Mapping[str, Shown]) -> Iterator[str]:
+        """`name=value`; GRE keys as other tools write them, unless numbers were asked for. JSON has decimal ones."""
+        for name, value in values.items():
+            key = name == GRE_KEY and isinstance(value, int) and not self.raw
+            yield f"{name}={value:#010x}" if key else f"{name}={value}"
 
 
 def session_of(entry: Entry) -> int | None:
