@@ -531,7 +531,8 @@ PENDING = [
     ("refresh", {"hi": 5}, {"mag": 1, "hi": 3}, "accepted_handoff", 0),
     ("refresh", {"hi": 5}, {"lifetime": 0, "hi": 4}, "accepted_deregistration", 0),
     ("handoff", {"mag": 1, "hi": 3}, {"mag": 1, "hi": 5}, "accepted_refresh", 0),
-    ("handoff", {"mag": 1, "hi": 3}, {"mag": 0, "lifetime": 0}, "ignored_stale_deregistration", None),
+    ("handoff", {"mag": 1, "hi": 3}, {"mag": 0, "lifetime": 0}, "accepted_deregistration", 0),
+    ("handoff", {"mag": 1, "hi": 3}, {"mag": 2, "lifetime": 0}, "ignored_stale_deregistration", None),
     ("deregistration", {"lifetime": 0}, {"hi": 3}, "accepted_refresh", 0),
     ("deregistration", {"lifetime": 0}, {"mag": 1, "hi": 3}, "accepted_handoff", 0),
 ]

@@ -226,6 +226,41 @@ def test_the_mag_that_was_left_is_told_if_so_configured() -> None:
     assert len(domain.lma.switch) == 1
 
 
+def test_a_mag_that_de_registers_while_the_handoff_is_pending_is_answered_and_not_told() -> None:
+    domain = Domain(lma_config(revoke_on_handoff=True))
+    domain.attach(0)
+    domain.run()
+    domain.lma.hold = True
+    domain.attach(1, indicator=3)
+    domain.detach(0)
+    domain.run(0.1)
+    domain.sent.clear()
+    domain.release(domain.lma)
+    domain.run(10)
+    assert [(send.destination.address, send.message.status, send.message.lifetime) for send in domain.sent] == [  # type: ignore[union-attr]
+        (MAGS[1], 0, 900),
+        (MAGS[0], 0, 0),
+    ]
+    assert not domain.mags[0].switch
+    (session,) = domain.anchor().sessions()
+    assert (session.path.peer.address, session.phase) == (MAGS[1], Phase.ACTIVE)
+
+
+def test_a_mag_that_has_de_registered_is_not_told_again() -> None:
+    domain = Domain(lma_config(revoke_on_handoff=True))
+    domain.attach(0)
+    domain.run()
+    domain.loss = lambda send: [] if isinstance(send.message, BindingRevocationIndication) else [0.005]
+    domain.attach(1, indicator=3)
+    domain.run(0.5)
+    domain.detach(0)
+    domain.run(10)
+    assert len(messages(domain, BindingRevocationIndication)) == 1
+    assert not domain.lma.engine.revocations
+    assert domain.lma.engine.counters["revocation_unanswered"] == 0
+    assert len(domain.lma.switch) == 1
+
+
 @pytest.mark.requirement("R5846-6.2.2-3", "R5846-8.1-10", "R5846-8.1-12", "R5846-9.1-4")
 def test_a_mag_that_still_has_the_node_keeps_it() -> None:
     domain = Domain(lma_config(revoke_on_handoff=True))
@@ -377,7 +412,8 @@ def test_an_indication_names_all_prefixes() -> None:
 
 
 @pytest.mark.requirement("R5846-8.1-10", "R5846-8.1-11")
-def test_a_mag_that_lost_the_node_says_so() -> None:
+@pytest.mark.parametrize("answered", [0, 128])
+def test_a_mag_that_lost_the_node_says_so(answered: int) -> None:
     lma = Anchor(revoke_on_handoff=True)
     lma.ask(0)
     before = lma.only()
@@ -385,7 +421,7 @@ def test_a_mag_that_lost_the_node_says_so() -> None:
     indication = lma.sent[-1].message
     assert isinstance(indication, BindingRevocationIndication)
     assert (indication.trigger, lma.sent[-1].destination.address) == (4, MAGS[0])
-    answers = lma.send(BindingRevocationAcknowledgement(0, indication.sequence, P))
+    answers = lma.send(BindingRevocationAcknowledgement(answered, indication.sequence, P))
     assert [status(one) for one in answers] == [0]  # type: ignore[arg-type]
     assert lma.only().prefixes == before.prefixes
     assert lma.only().path.peer.address == MAGS[1]

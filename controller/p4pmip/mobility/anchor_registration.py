@@ -38,7 +38,8 @@ from p4pmip.wire.numbers import (
     Status,
 )
 
-_OUTCOME = {kind: f"accepted_{kind.value}" for kind in Kind}
+OUTCOME = {kind: f"accepted_{kind.value}" for kind in Kind}
+"""What is counted of a PBU that was accepted."""
 
 
 class Parked(Timed):
@@ -237,7 +238,7 @@ class AnchorRegistration(AnchorCache):
         deadline = now + session.lifetime * LIFETIME_UNIT
         pending = Pending(0, kind, session, deadline, request, proposal.status, proposal.option, proposal.tlv)
         self._change(entry, pending)
-        self.received(request.update, request.source, request.destination, _OUTCOME[kind])
+        self.received(request.update, request.source, request.destination, OUTCOME[kind])
 
     def _deregister(self, request: Request, entry: Entry | None, now: float) -> None:
         """RFC 5213 §5.3.5, and per family by RFC 5844 §3.1.2.6."""
@@ -246,6 +247,7 @@ class AnchorRegistration(AnchorCache):
             self.received(request.update, request.source, request.destination, "ignored_unknown_session")
             return
         assert session.tunnel is not None
+        revocation.make_moot(self, request.peer, session.session_id)
         if session.tunnel.peer != request.care_of:
             self.received(request.update, request.source, request.destination, "ignored_stale_deregistration")
             return
@@ -254,4 +256,4 @@ class AnchorRegistration(AnchorCache):
         if session.phase is Phase.ACTIVE and proposal.phase is Phase.HELD:
             deadline = now + self.config.min_delay_before_bce_delete
         self._change(entry, Pending(0, Kind.DEREGISTRATION, proposal, deadline, request))
-        self.received(request.update, request.source, request.destination, _OUTCOME[Kind.DEREGISTRATION])
+        self.received(request.update, request.source, request.destination, OUTCOME[Kind.DEREGISTRATION])

@@ -7,13 +7,15 @@ that was taken for it and answers 130, so that an existing session stays as it w
 """
 
 from p4pmip.mobility import revocation
-from p4pmip.mobility.anchor_registration import AnchorRegistration, Parked
+from p4pmip.mobility.anchor_registration import OUTCOME, AnchorRegistration, Parked
 from p4pmip.mobility.binding import IPAddress, Phase, Role
-from p4pmip.mobility.cache import Entry, Match
+from p4pmip.mobility.cache import Entry, Match, Pending
 from p4pmip.mobility.dialects import Kind
 from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.registrar import Refusal
+from p4pmip.mobility.request import Request
+from p4pmip.mobility.session import Session
 from p4pmip.mobility.timers import Timed
 from p4pmip.wire.message import (
     BindingRevocationIndication,
@@ -31,6 +33,8 @@ from p4pmip.wire.numbers import (
 from p4pmip.wire.options import MobileNodeIdentifier, Option
 
 _P = int(BindingUpdateFlag.P)
+_HAS_LEFT = (*range(128), RevocationStatus.BINDING_DOES_NOT_EXIST)
+"""Answers of a MAG that does not, or no longer, serve the mobile node."""
 _SAME_ACCESS = RevocationTrigger.INTER_MAG_HANDOVER_SAME_ACCESS_TYPE
 _OTHER_ACCESS = RevocationTrigger.INTER_MAG_HANDOVER_DIFFERENT_ACCESS_TYPE
 
@@ -79,16 +83,35 @@ class LocalMobilityAnchor(AnchorRegistration):
         if request is not None and pending.proposal is not None:
             self._acknowledge(request, pending, pending.proposal, entry.peer)
         if pending.proposal is not None:
-            left = pending.kind is Kind.HANDOFF and before is not None and before.phase is Phase.ACTIVE
-            if left and before is not None and self.config.revoke_on_handoff:
-                same = before.technology == pending.proposal.technology
-                trigger = _SAME_ACCESS if same else _OTHER_ACCESS
-                self._indicate(
-                    self.peers.get(before.path.peer.address), before, trigger, revocation.Purpose.INFORM, now
-                )
+            if pending.kind is Kind.HANDOFF and before is not None and before.phase is Phase.ACTIVE:
+                self._left_behind(entry, before, pending.proposal, now)
             self._after(entry, now, utc)
             self._overdue(entry, pending)
         self._resume(entry, now, utc)
+
+    def _left_behind(self, entry: Entry, before: Session, after: Session, now: float) -> None:
+        """A handoff has taken a session from a MAG: what that has to hear (RFC 5846 §8.1).
+
+        Its de-registration came while the handoff was pending, and so while the entry was its own: it is accepted,
+        and there is nothing left to revoke.
+        """
+        for request in entry.waiting or ():
+            if self._ends(request, before):
+                assert entry.waiting is not None
+                assert request.peer is not None
+                entry.waiting.remove(request)
+                self.received(request.update, request.source, request.destination, OUTCOME[Kind.DEREGISTRATION])
+                self._acknowledge(request, Pending(0, Kind.DEREGISTRATION, None, 0.0), before, request.peer)
+                return
+        if self.config.revoke_on_handoff:
+            trigger = _SAME_ACCESS if before.technology == after.technology else _OTHER_ACCESS
+            peer = self.peers.get(before.path.peer.address)
+            self._indicate(peer, before, trigger, revocation.Purpose.INFORM, now)
+
+    def _ends(self, request: Request, session: Session) -> bool:
+        """Whether a PBU is the de-registration of a whole session by its MAG."""
+        mine = session.tunnel is not None and request.care_of == session.tunnel.peer
+        return mine and not request.update.lifetime and self._registrar.ending(request, session).phase is Phase.HELD
 
     def _refused(self, entry: Entry, now: float, utc: float) -> None:
         """What was stays, and the PBU is answered with 130."""
@@ -188,7 +211,7 @@ class LocalMobilityAnchor(AnchorRegistration):
         match done.purpose:
             case revocation.Purpose.END | revocation.Purpose.IPV4 if entry is not None:
                 self._revocation_done(entry, done.purpose)
-            case revocation.Purpose.RELEASE if entry is not None and status is not None and status < 128:
+            case revocation.Purpose.RELEASE if entry is not None and status in _HAS_LEFT:
                 self._hold(entry, now)
             case revocation.Purpose.PEER | revocation.Purpose.DOMAIN if status is None or status < 128:
                 domain = revocation.named(done.message.options).mn

@@ -45,7 +45,7 @@ class Purpose(Enum):
 class Revocation(Timed):
     """An indication that has not been acknowledged; its deadline is the next retransmission."""
 
-    __slots__ = ("message", "path", "peer", "purpose", "session_id", "timeout", "tries")
+    __slots__ = ("message", "moot", "path", "peer", "purpose", "session_id", "timeout", "tries")
 
     def __init__(
         self,
@@ -64,6 +64,8 @@ class Revocation(Timed):
         self.session_id = session_id
         self.timeout = timeout
         self.tries = 0
+        self.moot = False
+        """The peer has ended the session by itself: an answer is welcome, and not asked for again."""
 
 
 def describe(session: Session, ipv4_only: bool = False) -> tuple[RevocationFlag, list[o.Option]]:
@@ -171,11 +173,20 @@ def indicate(
 
 def again(engine: Engine, revocation: Revocation, now: float) -> None:
     """No acknowledgement came: send the same once more, or give up (RFC 5846 §6.3)."""
-    if revocation.tries > engine.common.bri_max_retries:
+    if revocation.moot:
+        engine.finish_revocation(revocation, RevocationStatus.SUCCESS, now)
+    elif revocation.tries > engine.common.bri_max_retries:
         engine.counters["revocation_unanswered"] += 1
         engine.finish_revocation(revocation, None, now)
     else:
         _transmit(engine, revocation, now)
+
+
+def make_moot(engine: Engine, peer: PeerState | None, session_id: int) -> None:
+    """The peer has de-registered the session: it is not told again, for it would only answer that it has none."""
+    for revocation in engine.revocations.values():
+        if revocation.session_id == session_id and revocation.peer is peer:
+            revocation.moot = True
 
 
 def acknowledged(
