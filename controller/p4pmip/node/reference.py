@@ -39,7 +39,7 @@ def _section(name: str, section: dict[str, Any]) -> Iterator[str]:
 
 
 def _default(value: object) -> str:
-    if value in (None, [], {}):
+    if value in (None, "", [], {}):
         return ""
     if isinstance(value, dict):
         return ", ".join(f"`{key}` {_default(one)}" for key, one in value.items())

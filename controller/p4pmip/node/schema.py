@@ -86,7 +86,7 @@ class MobileNode(Section):
     """The policy profile of one mobile node (RFC 5213 §6.2)."""
 
     nai: str = Field(min_length=1, max_length=253, description="MN-Identifier (RFC 4283)")
-    realm: str
+    realm: str = Field(description="the operator whose addresses it has")
     mac: tuple[MacText, ...] = Field((), description="link-layer addresses by which a MAG knows it")
     ipv4: IPv4Address | None = Field(None, description="IPv4 home address; default: from the realm's pool")
     prefix: IPv6Network | None = Field(None, description="home network prefix; default: from the realm's pool")
@@ -97,12 +97,12 @@ class Peer(Section):
 
     address: IPAddress = Field(description="where its signalling comes from")
     tunnel: IPAddress | None = Field(None, description="its tunnel end point, where it differs and is not signalled")
-    dialect: DialectName = "rfc5845"
+    dialect: DialectName = Field("rfc5845", description="how GRE keys are negotiated with it")
     gre: GrePolicy | None = Field(None, description="policy for this peer, before the realm's")
     udp_tlv: bool = Field(False, description="IPv4-UDP encapsulation with the TLV header (RFC 5845 §7)")
     spi: int | None = Field(None, ge=256, le=KEY_MAXIMUM, description="RFC 4285 security parameter index")
     secret_file: FilePath | None = Field(None, description="file (mode 0600) with the secret of that index")
-    algorithm: Literal["hmac-sha1-96", "hmac-sha256-128"] = "hmac-sha1-96"
+    algorithm: Literal["hmac-sha1-96", "hmac-sha256-128"] = Field("hmac-sha1-96", description="of the authenticator")
     replay_protection: bool = Field(False, description="RFC 4285 §6: every PBU carries its option; needs spi")
     replay_window: float = Field(7.0, gt=3, description="seconds by which that may be off")
     realms: tuple[str, ...] | None = Field(
@@ -148,8 +148,10 @@ class Port(Section):
     """What hangs on one port of the switch."""
 
     number: int = Field(ge=1, le=509, description="the switch's port number")
-    role: Literal["access", "transport", "service"]
-    vlan: int | None = Field(None, ge=1, le=4094)
+    role: Literal["access", "transport", "service"] = Field(
+        description="mobile nodes; between MAG and LMA; an operator's network behind the LMA"
+    )
+    vlan: int | None = Field(None, ge=1, le=4094, description="default: untagged frames")
     mac: MacText | None = Field(None, description="the node's own link-layer address on this port")
     address: tuple[IPAddress, ...] = Field((), description="addresses the node answers for on this port")
     interface: str | None = Field(
@@ -159,7 +161,7 @@ class Port(Section):
         description="access: this machine's interface behind the port: when it goes down, everybody on it has left",
     )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
-    mtu: int = Field(1500, ge=1280, le=65535)
+    mtu: int = Field(1500, ge=1280, le=65535, description="of the link, in octets of IP")
     neighbours: dict[IPAddress, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
     gateway: tuple[IPAddress, ...] = Field((), description="next hops of the default routes (one per family)")
 
@@ -177,9 +179,9 @@ class Port(Section):
 class Route(Section):
     """A static route of the transport network."""
 
-    to: IPv4Network | IPv6Network
-    via: IPAddress
-    port: int
+    to: IPv4Network | IPv6Network = Field(description="destination")
+    via: IPAddress = Field(description="next hop")
+    port: int = Field(description="the port that it is reached by")
 
 
 class Keys(Section):
@@ -221,9 +223,13 @@ class Lma(Engine):
     """A local mobility anchor's own variables, by the names of the RFCs (RFC 5213 §9.1 and others)."""
 
     realms: tuple[str, ...] = Field((), description="realms anchored here; default: all")
-    min_delay_before_bce_delete: float = Field(10.0, ge=0, description="seconds")
-    max_delay_before_new_bce_assign: float = Field(1.5, ge=0, description="seconds")
-    timestamp_validity_window: float = Field(0.3, gt=0, description="seconds")
+    min_delay_before_bce_delete: float = Field(
+        10.0, ge=0, description="seconds for which a de-registered binding is held"
+    )
+    max_delay_before_new_bce_assign: float = Field(
+        1.5, ge=0, description="seconds for which a PBU waits for the old MAG's de-registration"
+    )
+    timestamp_validity_window: float = Field(0.3, gt=0, description="seconds by which a timestamp may be off")
     lifetime: int = Field(3600, ge=4, le=262140, description="longest lifetime granted, seconds")
     gre_supported: bool = Field(True, description="false: an LMA without GRE")
     revoke_on_handoff: bool = Field(True, description="tell the MAG that a node has left (RFC 5846 §8.1)")
@@ -270,16 +276,18 @@ class TunnelSettings(Section):
     """The outer header this node writes (RFC 2473, RFC 2983, RFC 6040)."""
 
     address: IPAddress = Field(description="Proxy-CoA or LMA user-plane address")
-    hop_limit: int = Field(64, ge=1, le=255)
-    dscp: Literal["uniform"] | Annotated[int, Field(ge=0, le=63)] = "uniform"
+    hop_limit: int = Field(64, ge=1, le=255, description="hop limit or TTL")
+    dscp: Literal["uniform"] | Annotated[int, Field(ge=0, le=63)] = Field(
+        "uniform", description="uniform: copied at both ends; a number: that, and the inner one stays (pipe)"
+    )
     mtu: int = Field(1500, ge=1280, le=65535, description="MTU of the path between the tunnel end points")
 
 
 class NodeSettings(Section):
     """One node: an engine or two on one switch."""
 
-    signalling: Signalling
-    tunnel: TunnelSettings
+    signalling: Signalling = Field(description="where its PBUs and PBAs come and go")
+    tunnel: TunnelSettings = Field(description="its tunnel end point")
     target: str = Field(description="the switch: HOST:PORT[/DEVICE_ID]")
     journal: FilePath | None = Field(None, description="SQLite file of the bindings; default: NODE.db beside the file")
     admin: str | None = Field(
@@ -291,10 +299,10 @@ class NodeSettings(Section):
         description="seconds between comparisons of the switch with what it should hold; 0: at connects only",
     )
     peers: dict[str, Peer] = Field(default_factory=dict, description="peers that are not nodes of this file")
-    ports: tuple[Port, ...] = Field(min_length=1)
-    routes: tuple[Route, ...] = ()
-    lma: Lma | None = None
-    mag: Mag | None = None
+    ports: tuple[Port, ...] = Field(min_length=1, description="what hangs on the switch")
+    routes: tuple[Route, ...] = Field((), description="static routes of the transport network")
+    lma: Lma | None = Field(None, description="there: the node is an LMA")
+    mag: Mag | None = Field(None, description="there: the node is a MAG; it may be both")
 
     @model_validator(mode="after")
     def _roles_and_ports(self) -> "NodeSettings":
@@ -312,9 +320,9 @@ class NodeSettings(Section):
 class Config(Section):
     """The whole file."""
 
-    realms: dict[str, Realm] = Field(min_length=1)
-    mobile_nodes: tuple[MobileNode, ...] = ()
-    nodes: dict[str, NodeSettings] = Field(min_length=1)
+    realms: dict[str, Realm] = Field(min_length=1, description="operators, by name")
+    mobile_nodes: tuple[MobileNode, ...] = Field((), description="who may attach")
+    nodes: dict[str, NodeSettings] = Field(min_length=1, description="MAGs and LMAs, by name")
     _folder: Path = PrivateAttr(default=Path())
 
     def placed(self, folder: Path) -> "Config":
