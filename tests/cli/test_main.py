@@ -1,6 +1,11 @@
 """The `p4pmip` command itself."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +37,48 @@ def test_every_command_has_help() -> None:
     help_text = build_parser().format_help()
     for command in ("demo", "decode", "deploy", "switch", "tables", "trace"):
         assert re.search(rf"^    {command} +\S", help_text, re.MULTILINE), command
+
+
+COMMAND = [sys.executable, "-m", "p4pmip.cli.main"]
+MESSAGE = [
+    "decode",
+    "--hex",
+    "4500003000000000402ff69bc0000201c000020220000800000000074500001400000000401166cc0a01000a0a010002",
+]
+"""A GRE packet; its addresses are printed with an arrow between them."""
+
+
+def test_output_that_is_closed_is_no_error() -> None:
+    """Nothing of the command's is printed into whatever got the free descriptor."""
+    done = subprocess.run(
+        COMMAND + MESSAGE, stderr=subprocess.PIPE, check=False, timeout=60, preexec_fn=lambda: os.close(1)
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_device_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "p4info"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["p4pmip: [Errno 28] No space left on device"]
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    """As `p4pmip p4info | head`: no word of it, and the status that a shell gives SIGPIPE."""
+    process = subprocess.Popen([*COMMAND, "p4info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+
+
+def test_what_the_terminal_cannot_show_is_escaped() -> None:
+    done = subprocess.run(
+        COMMAND + MESSAGE, capture_output=True, check=False, timeout=60, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert b"192.0.2.1 \\u2192 192.0.2.2" in done.stdout
+    assert done.stderr == b""

@@ -1,9 +1,12 @@
 """`p4pmip demo` as its users run it: a process, its exit status, its JSON, its capture."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +131,65 @@ def test_a_wrong_command_line_says_what_is_valid(arguments: list[str], words: li
     assert answer.stdout == ""
     assert len(answer.stderr.splitlines()) == 1
     assert all(word in answer.stderr for word in words)
+
+
+TOLD = b"has 10.1.0.10"
+"""In the line that says that a mobile node is attached: switches and nodes run by then."""
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """The demo's TMPDIR; a demo must leave nothing in it."""
+    folder = tmp_path / "t"
+    folder.mkdir()
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["softswitch", pytest.param("bmv2", marks=pytest.mark.bmv2)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything(target: str, number: signal.Signals, scratch: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "p4pmip.cli.main", "demo", "--target", target],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(scratch)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert any(TOLD in line for line in process.stdout)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == (3 if target == "bmv2" else 0)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + number, b"")
+    assert not [child for child in children if Path("/proc", child).exists()]
+
+
+def test_a_reader_that_has_seen_enough(scratch: Path) -> None:
+    """As `p4pmip demo | head`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "p4pmip.cli.main", "demo"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(scratch)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+
+
+def test_a_switch_that_does_not_start_is_a_failed_check(scratch: Path, tmp_path: Path) -> None:
+    """Its last words are told, and `--json` is an object all the same."""
+    switch = tmp_path / "simple_switch_grpc"
+    switch.write_text("#!/bin/sh\n[ $1 = --help ] || { echo no library; exit 127; }\n")
+    switch.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "p4pmip.cli.main", "demo", "--target", "bmv2", "--json"],
+        capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "TMPDIR": str(scratch), "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    result = json.loads(done.stdout)
+    assert (result["ok"], [check["name"] for check in result["checks"]]) == (False, ["start"])
+    assert "ended with status 127 | no library" in result["checks"][0]["detail"]

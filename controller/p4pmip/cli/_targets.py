@@ -78,8 +78,6 @@ def finish(work: Coroutine[Any, Any, int]) -> int:
     except TargetError as error:
         print(f"p4pmip: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 def print_json(document: object) -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,17 +45,28 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell the story; the answer is the exit status."""
-    from p4pmip.demo.targets import BMV2
+    from p4pmip.demo.report import Check, Result
+    from p4pmip.demo.targets import BMV2, TargetMissing
+    from p4pmip.p4runtime.status import TargetError
 
     if arguments.view is not None:
         from p4pmip.view.server import address_of
 
         address_of(arguments.view)
-    capture = _capture_path(arguments.capture)
     if arguments.target == "bmv2" and shutil.which(BMV2) is None:
         print(f"p4pmip: demo --target bmv2: {BMV2} is not on PATH", file=sys.stderr)
         return MISSING
-    return asyncio.run(_tell(arguments, capture))
+    capture = _capture_path(arguments.capture)
+    try:
+        return asyncio.run(_tell(arguments, capture))
+    except (TargetError, TargetMissing) as error:
+        if arguments.json:
+            _print(Result([Check("start", False, str(error))], capture=str(arguments.capture or "")), as_json=True)
+        print(f"p4pmip: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if arguments.capture is None and capture.stat().st_size == 0:
+            capture.unlink()  # the story did not come to it
 
 
 async def _tell(arguments: argparse.Namespace, capture: Path) -> int:
@@ -70,7 +81,9 @@ async def _tell(arguments: argparse.Namespace, capture: Path) -> int:
     names: dict[str, str] = {}
 
     def signalled(octets: bytes, source: Endpoint, destination: Endpoint) -> None:
-        narrator.signalling(decode(octets).message, names[str(source.address)], names[str(destination.address)])
+        # Where nobody reads any more, the story's own next line ends it; a node's socket must not.
+        with suppress(BrokenPipeError):
+            narrator.signalling(decode(octets).message, names[str(source.address)], names[str(destination.address)])
 
     narrator.say(f"Figure 1 on three switches ({arguments.target}), GRE keys per {arguments.keys}")
     async with running(STARTERS[arguments.target], arguments.keys, signalled) as lab:

@@ -21,11 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print events until interrupted."""
     from p4pmip.node.client import NodeClient
 
-    try:
-        for event in NodeClient.find(arguments.node).events(0 if arguments.history else None):
-            print(json.dumps(event) if arguments.json else _line(event), flush=True)
-    except KeyboardInterrupt:
-        return 130
+    for event in NodeClient.find(arguments.node).events(0 if arguments.history else None):
+        print(json.dumps(event) if arguments.json else _line(event), flush=True)
     return 0
 
 

@@ -60,7 +60,8 @@ class Dataplane:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _LOGGER.error("packet service of device %s: %s", self._device_id, error)
+            words = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
+            _LOGGER.error("packet service of device %s: %s", self._device_id, words)
 
     async def _write(self, stream: Any) -> None:
         while True:

@@ -78,11 +78,15 @@ async def bmv2(name: str, device_id: int, folder: Path) -> AsyncIterator[Running
         )  # fmt: skip
     ports = Dataplane(f"unix:{data}", device_id)
     try:
-        try:
-            await ports.connect(START_SECONDS)
-        except TimeoutError as error:
-            words = log.read_text(errors="replace").strip().splitlines()[-3:]
-            raise TargetMissing("--target", "bmv2", f"{BMV2} did not start: {' | '.join(words)}") from error
+        ended = asyncio.create_task(process.wait())
+        connected = asyncio.create_task(ports.connect(START_SECONDS))
+        await asyncio.wait({ended, connected}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if process.returncode is not None or connected.exception() is not None:
+            connected.cancel()
+            last = log.read_text(errors="replace").strip().splitlines()[-3:]
+            how = "does not serve" if process.returncode is None else f"ended with status {process.returncode}"
+            raise TargetMissing("--target", "bmv2", " | ".join((f"{BMV2} {how}", *last)))
         yield Running(Target(f"unix:{control}", device_id, name, quirks=PROFILES["bmv2"]), ports, ports.start)
     finally:
         await ports.close()

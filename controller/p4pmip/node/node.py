@@ -101,6 +101,7 @@ class Node:
         )
         self.presence = Presence(self.switch.session, self.links)
         self._transport: Transport | None = None
+        self._stopping = False
         self.installer = Installer(self.switch, self.journal, self._log)
         self._timer = Timer(self._timed)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -149,8 +150,7 @@ class Node:
 
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, and close; the bindings stay in journal and switch."""
-        if self._transport is not None:
-            self._transport.close()
+        self._stopping = True
         await self.installer.drain(DRAIN_SECONDS)
         await self._stack.aclose()
 
@@ -253,6 +253,9 @@ class Node:
     # --- inputs ---------------------------------------------------------------------------------------
 
     def _received(self, octets: bytes, source: Endpoint, destination: Endpoint) -> None:
+        if self._stopping:
+            self.counters["stopping"] += 1
+            return
         self._signalled(octets, source, destination)
         now, utc = self._clock()
         self._engine_for(octets, source).receive(octets, source, destination, now, utc)

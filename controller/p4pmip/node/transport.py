@@ -85,7 +85,9 @@ class UdpTransport(asyncio.DatagramProtocol):
 
     def send(self, octets: bytes, destination: Endpoint) -> None:
         """Send one datagram."""
-        assert self._transport is not None
+        if self._transport is None or self._transport.is_closing():
+            self.counters["send_refused"] += 1
+            return
         self._transport.sendto(octets, (str(destination.address), destination.port))
 
     def close(self) -> None:

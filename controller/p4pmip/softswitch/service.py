@@ -150,7 +150,14 @@ async def start_server(
             port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}") from error
-    await server.start()
+    starting = asyncio.ensure_future(server.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # gRPC bears no cancelled start, and complains when a server is collected that was not stopped.
+        await starting
+        await server.stop(None)
+        raise
     if address.startswith("unix:"):
         return server, address
     return server, f"{address.rsplit(':', 1)[0]}:{port}"
