@@ -12,17 +12,17 @@ import mmap
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.pipeline import courses
 from google.protobuf import text_format
 from tests.softswitch.conftest import PROGRAMS
+from tests.softswitch.sessions import DIRECTIONS, Domain
 from tests.softswitch.test_native import CPU_PORT, DROP_PORT, Frames, churn, commands, pmip, routed
 
-from p4pmip.p4runtime.codec import Codec
 from p4pmip.softswitch.ir import MatchKind
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW
 from p4pmip.softswitch.pipeline import DROPS
@@ -62,18 +62,23 @@ SOURCES: dict[str, tuple[Path | None, Callable[[random.Random], Frames]]] = {
     "states": (PROGRAMS, octets),
 }
 """By name: where the program is (None: ours), and what its packets are made by."""
-PASSES = {"loop": 256}
-"""Programs whose packets pass many times, and how often: they get that many fewer of them."""
-SHARE = 20_000
+WEIGHTS = {"pmip": 10.0, "loop": 1 / 256}
+"""How many packets a program gets, beside 1 for the others: ours half of all; few where each passes many times."""
+SHARE = 50_000
 """Packets from one beginning: after them tables, counters and registers start again."""
 CHURN = 8
 """Packets for each change of a table."""
+SESSIONS_ALONE = 0.75
+"""For how much of a share of our program only entries of sessions change; then those of any table."""
 STATE = (
     "counter_entry { }",
     "direct_counter_entry { table_entry { } }",
     "register_entry { }",
     "table_entry { counter_data { } }",
 )
+
+
+COUNTED = ("packets", "native", "left")
 
 
 class Guarded:
@@ -98,6 +103,10 @@ class Result:
     packets: int = 0
     native: int = 0
     """Packets that machine code finished."""
+    left: int = 0
+    """Packets that something came out for."""
+    sessions: Counter[str] = field(default_factory=Counter)
+    """Packets that found a session of our program, by role and direction."""
     problem: str = ""
 
 
@@ -187,29 +196,6 @@ def prepare(runnings: tuple[Running, Running], choose: random.Random) -> None:
             running.write(p4runtime.Update(type=p4runtime.Update.INSERT, entity=entity), 0.0)
 
 
-def bind(runnings: tuple[Running, Running], seed: int) -> bytes:
-    """A thousand sessions in our program, of one role and direction; a frame of one of them."""
-    course = courses(78)[1 + seed % 4]
-    codec = Codec(course.pipeline.schema)
-    for one in course.entries:
-        entity = p4runtime.Entity(table_entry=codec.message(one))
-        for running in runnings:
-            running.write(p4runtime.Update(type=p4runtime.Update.INSERT, entity=entity), 0.0)
-    return course.frame
-
-
-def sessions(choose: random.Random, frame: bytes, others: Frames) -> Frames:
-    """A session's frame as it is, with octets changed, or cut; and others."""
-    while True:
-        if choose.random() < 0.3:
-            yield next(others)
-            continue
-        made = bytearray(frame)
-        for _ in range(choose.choice([0, 0, 1, 1, 3])):
-            made[choose.randrange(len(made))] = choose.choice([0, 1, 0xFF, choose.randrange(256)])
-        yield 1, bytes(made[: choose.randrange(len(made))]) if choose.random() < 0.1 else bytes(made)
-
-
 def share(name: str, seed: int, packets: int) -> Result:
     """One share of a program's packets through both."""
     made, choose, result = config(name), random.Random(seed), Result()
@@ -237,11 +223,16 @@ def share(name: str, seed: int, packets: int) -> Result:
     prepare((plain, native), choose)
     changes = any(not one.const and one.profile is None for one in plain.schema.tables.values())
     frames = SOURCES[name][1](choose)
+    domain = None
     if SOURCES[name][0] is None:
-        frames = sessions(choose, bind((plain, native), seed), frames)
+        domain = Domain((plain, native), seed // 2)
+        frames = domain.frames(choose, frames)
     for number, (port, frame) in zip(range(packets), frames, strict=False):
-        if changes and number % CHURN == 0:
-            churn((plain, native), choose, number)
+        if number % CHURN == 0:
+            if domain is not None and number < SESSIONS_ALONE * packets:
+                domain.churn(choose)
+            elif changes:
+                churn((plain, native), choose, number)
         now = 1000.0 + number
         wanted.clear()
         got.clear()
@@ -261,9 +252,12 @@ def share(name: str, seed: int, packets: int) -> Result:
         else:
             native.pipeline.drops[DROPS[kind]] += 1
         result.packets += 1
+        result.left += bool(wanted)
         if wanted != got:
             result.problem = f"port {port}, packet {frame.hex()}: interpreter {wanted}, native {got}"
             return result
+    if domain is not None:
+        result.sessions[domain.direction] += domain.hits()
     if wanted_digests != got_digests:
         result.problem = "digests differ"
     if plain.pipeline.drops != native.pipeline.drops:
@@ -285,21 +279,28 @@ def main() -> int:
     names = args.programs or list(SOURCES)
     if unknown := sorted(set(names) - set(SOURCES)):
         parser.error(f"no such program: {', '.join(unknown)}")
-    weights = {name: 1 / PASSES.get(name, 1) for name in names}
-    began, failed, total = time.monotonic(), 0, 0
+    weights = {name: WEIGHTS.get(name, 1.0) for name in names}
+    began, failed, total, sessions = time.monotonic(), 0, 0, Counter[str]()
     with ProcessPoolExecutor() as pool:
         for name in names:
             each = math.ceil(args.packets * weights[name] / sum(weights.values()))
             sizes = [min(SHARE, each - at) for at in range(0, each, SHARE)]
             jobs = [pool.submit(share, name, args.seed + number, size) for number, size in enumerate(sizes)]
             results = [(args.seed + number, job.result()) for number, job in enumerate(jobs)]
-            packets, native = (sum(getattr(one, what) for _, one in results) for what in ("packets", "native"))
+            packets, native, left = (sum(getattr(one, what) for _, one in results) for what in COUNTED)
             total += packets
-            print(f"{name}: {packets:,} packets, {100 * native // max(packets, 1)} % of them native", flush=True)
+            shares = " and ".join(f"{100 * part // max(packets, 1)} % {what}" for part, what in
+                                  ((native, "native"), (left, "with output")))  # fmt: skip
+            print(f"{name}: {packets:,} packets, {shares}", flush=True)
+            for _, one in results:
+                sessions.update(one.sessions)
             for seed, one in results:
                 if one.problem:
                     failed += 1
                     print(f"FAILED {name}, seed {seed}: {one.problem}", flush=True)
+    if sessions:
+        found = ", ".join(f"{one} {sessions[one]:,}" for one in DIRECTIONS)
+        print(f"of them {sessions.total():,} of sessions of our program: {found}")
     print(f"{total:,} packets in {time.monotonic() - began:.0f} s, {failed} shares differ")
     return 1 if failed else 0
 

@@ -14,6 +14,7 @@ from p4pmip.softswitch.native.layout import VERDICT_SLOW
 from p4pmip.softswitch.target.bytestring import encode
 from p4pmip.softswitch.target.config import load
 from p4pmip.softswitch.target.match import encode_match
+from p4pmip.softswitch.target.refusal import Refusal
 from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.schema import MatchField
 from p4pmip.softswitch.target.stubs import p4runtime
@@ -71,18 +72,23 @@ def entry(running: Running, choose: random.Random, number: int) -> "p4runtime.Up
     return update
 
 
-def churn(runnings: tuple[Running, Running], choose: random.Random, number: int) -> None:
-    """The same insertion, or modification, or deletion, in both."""
-    update = entry(runnings[0], choose, number)
-    update.type = choose.choice([p4runtime.Update.INSERT] * 3 + [p4runtime.Update.MODIFY, p4runtime.Update.DELETE])
+def write_both(runnings: tuple[Running, Running], update: "p4runtime.Update") -> None:
+    """The same update in both: taken by both, or refused by both with the same words."""
     outcomes = []
     for running in runnings:
         try:
             running.write(update, 0.0)
             outcomes.append("")
-        except Exception as refusal:
+        except Refusal as refusal:
             outcomes.append(str(refusal))
     assert outcomes[0] == outcomes[1]
+
+
+def churn(runnings: tuple[Running, Running], choose: random.Random, number: int) -> None:
+    """The same insertion, or modification, or deletion, in both."""
+    update = entry(runnings[0], choose, number)
+    update.type = choose.choice([p4runtime.Update.INSERT] * 3 + [p4runtime.Update.MODIFY, p4runtime.Update.DELETE])
+    write_both(runnings, update)
 
 
 def routed(choose: random.Random) -> Frames:
