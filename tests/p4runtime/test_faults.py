@@ -2,13 +2,12 @@
 
 import asyncio
 import shutil
-import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import grpc
 import pytest
+from tests.certificates import certificates, server_credentials
 
 from p4pmip.forwarding.entry import Entry
 from p4pmip.forwarding.update import Operation, Update
@@ -145,32 +144,11 @@ async def test_padded_answers_in_another_order_are_no_difference(box: Any, small
     assert (plan.insert, plan.modify, plan.delete, plan.equal) == ((host(50),), (), (host(0),), 49)
 
 
-def certificates(folder: Path) -> None:
-    """An authority and two pairs that it signed, for `box` and for a controller."""
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    authority = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem"
-    openssl(*authority.split(" "))
-    (folder / "san").write_text("subjectAltName=DNS:box\n")
-    for name in ("box", "controller"):
-        openssl(*f"req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr".split())
-        sign = f"x509 -req -days 2 -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile san -out {name}.pem"
-        openssl(*sign.split())
-
-
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not on PATH")
 async def test_mutual_tls(tmp_path: Path) -> None:
     certificates(tmp_path)
-
-    def read(name: str) -> bytes:
-        return (tmp_path / name).read_bytes()
-
-    pair = [(read("box.key"), read("box.pem"))]
-    credentials = grpc.ssl_server_credentials(pair, read("ca.pem"), require_client_auth=True)
     ours = Pipeline.packaged()
-    async with SoftSwitch(3).serve("127.0.0.1:0", credentials) as address:
+    async with SoftSwitch(3).serve("127.0.0.1:0", server_credentials(tmp_path)) as address:
         whole = Tls(tmp_path / "ca.pem", tmp_path / "controller.pem", tmp_path / "controller.key", "box")
         async with await Session.open(Target(address, 3, tls=whole), ours) as session:
             assert session.state is State.READY

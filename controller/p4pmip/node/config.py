@@ -32,6 +32,7 @@ from p4pmip.node.schema import (
     Signalling,
     TunnelSettings,
 )
+from p4pmip.p4runtime.target import load_inventory
 
 __all__ = [
     "KEY_MAXIMUM",
@@ -91,9 +92,13 @@ def parse(data: Mapping[str, Any], place: str = "configuration", folder: Path = 
         ConfigError: Something in it cannot be used.
     """
     try:
-        config = Config.model_validate(data, context={"folder": folder}).placed(folder)
+        config = Config.model_validate(data, context={"folder": folder})
     except ValidationError as error:
         raise ConfigError([f"{place}: {line}" for line in _lines(error)]) from error
+    try:
+        config = config.placed(folder, {} if config.inventory is None else load_inventory(config.inventory))
+    except P4pmipError as error:
+        raise ConfigError([f"{place}: inventory: {line}" for line in str(error).splitlines()]) from error
     findings = [f"{place}: {line}" for line in references(config)]
     if findings:
         raise ConfigError(findings)

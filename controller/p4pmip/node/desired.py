@@ -13,7 +13,6 @@ from p4pmip.node.config import Config, load
 from p4pmip.node.context import context_of, journalled_ids
 from p4pmip.node.neighbours import journalled_neighbours
 from p4pmip.p4runtime.desired import Desired
-from p4pmip.p4runtime.target import parse_target
 from p4pmip.store.sqlite import SqliteJournal
 from p4pmip.wire.describe import text
 
@@ -48,7 +47,8 @@ def node_of_target(config: Config, target: str) -> str:
         P4pmipError: There is none.
     """
     for name, node in config.nodes.items():
-        if target in (name, node.target, f"{parse_target(node.target).address}/{parse_target(node.target).device_id}"):
+        switch = config.target(name)
+        if target in (name, node.target, f"{switch.address}/{switch.device_id}"):
             return name
     choices = [node.target for node in config.nodes.values()]
     raise P4pmipError("target", target, "no node of the configuration has it", choices)

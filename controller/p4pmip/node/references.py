@@ -5,7 +5,6 @@ from itertools import combinations
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.schema import Config, IPAddress, MobileNode, NodeSettings, Realm
-from p4pmip.p4runtime.target import parse_target
 
 
 def references(config: Config) -> Iterator[str]:
@@ -17,7 +16,7 @@ def references(config: Config) -> Iterator[str]:
     for name, node in config.nodes.items():
         yield from _role(config, name, node)
         yield from _ports(config, f"nodes.{name}", node)
-        yield from _target(f"nodes.{name}", node)
+        yield from _target(config, name, node)
         yield from _ways(config, name, node)
     yield from _shared(config)
 
@@ -141,11 +140,12 @@ def _ports(config: Config, where: str, node: NodeSettings) -> Iterator[str]:
             yield f"{where}.routes.{index}.via: not of the family of {route.to}: '{route.via}'"
 
 
-def _target(where: str, node: NodeSettings) -> Iterator[str]:
+def _target(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
     try:
-        parse_target(node.target)
+        config.target(name)
     except P4pmipError as error:
-        yield f"{where}.target: {error.problem}: {node.target!r} (valid: HOST:PORT[/DEVICE_ID])"
+        choices = ", ".join(["HOST:PORT[/DEVICE_ID]", *map(str, error.choices)])
+        yield f"nodes.{name}.target: {error.problem}: {node.target!r} (valid: {choices})"
 
 
 def _ways(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
@@ -185,7 +185,7 @@ def _reaches(node: NodeSettings, address: IPAddress) -> bool:
 def _shared(config: Config) -> Iterator[str]:
     """What only one node of a file may have."""
     what: dict[str, Callable[[str, NodeSettings], object]] = {
-        "target": lambda _, node: _canonical_target(node.target),
+        "target": lambda name, _: _place(config, name),
         "journal": lambda name, _: config.journal(name),
         "admin": lambda name, _: config.admin(name),
         "signalling.address": lambda _, node: node.signalling.address,
@@ -199,11 +199,12 @@ def _shared(config: Config) -> Iterator[str]:
                 yield f"nodes.{name}.{key}: already that of nodes.{first}: '{_shown(value_of(name, node))}'"
 
 
-def _canonical_target(text: str) -> object:
+def _place(config: Config, name: str) -> str:
+    """Where the switch of a node is, whatever the file calls it."""
     try:
-        target = parse_target(text)
+        target = config.target(name)
     except P4pmipError:
-        return text
+        return config.nodes[name].target
     return f"{target.address}/{target.device_id}"
 
 

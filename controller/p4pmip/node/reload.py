@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from p4pmip.node.schema import Config, Keys, NodeSettings, Realm
 
 _REALM_AT_ONCE = ("gre", "dns")
-_AT_A_RESTART = ("signalling", "tunnel", "target", "journal", "admin", "ports", "routes", "reconcile_interval")
+_AT_A_RESTART = ("signalling", "tunnel", "journal", "admin", "ports", "routes", "reconcile_interval")
 _ROLE_AT_A_RESTART = (*Keys.model_fields, "idle_timeout")
 
 
@@ -40,9 +40,12 @@ def changes(old: Config, new: Config, names: Iterable[str]) -> Changes:
             restart.append(f"nodes.{name}: removing it needs a restart")
             nodes[name] = old.nodes[name]
         else:
+            if old.target(name) != new.target(name):
+                restart.append(f"nodes.{name}.target: needs a restart")
             nodes[name] = _node(f"nodes.{name}", old.nodes[name], new.nodes[name], applied, restart)
     restart += [f"nodes.{name}: added: needs a restart" for name in new.nodes if name not in old.nodes]
-    return Changes(new.model_copy(update={"realms": realms, "nodes": nodes}), tuple(applied), tuple(restart))
+    applicable = new.model_copy(update={"realms": realms, "nodes": nodes}).with_targets_of(old)
+    return Changes(applicable, tuple(applied), tuple(restart))
 
 
 def _realm(name: str, old: Realm, new: Realm, applied: list[str], restart: list[str]) -> Realm:
@@ -59,7 +62,7 @@ def _realm(name: str, old: Realm, new: Realm, applied: list[str], restart: list[
 
 
 def _node(where: str, old: NodeSettings, new: NodeSettings, applied: list[str], restart: list[str]) -> NodeSettings:
-    kept: dict[str, object] = {}
+    kept: dict[str, object] = {"target": old.target}
     for key in _AT_A_RESTART:
         if getattr(old, key) != getattr(new, key):
             restart.append(f"{where}.{key}: needs a restart")

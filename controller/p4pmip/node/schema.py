@@ -3,11 +3,14 @@
 Finished configurations are frozen. What needs more than one section to be judged stands in `references`.
 """
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
+
+from p4pmip.p4runtime.target import Target, parse_target
 
 IPAddress = IPv4Address | IPv6Address
 GreWanted = Literal["none", "mode", "key"]
@@ -288,7 +291,7 @@ class NodeSettings(Section):
 
     signalling: Signalling = Field(description="where its PBUs and PBAs come and go")
     tunnel: TunnelSettings = Field(description="its tunnel end point")
-    target: str = Field(description="the switch: HOST:PORT[/DEVICE_ID]")
+    target: str = Field(description="the switch: HOST:PORT[/DEVICE_ID], or the name of a target in `inventory`")
     journal: FilePath | None = Field(None, description="SQLite file of the bindings; default: NODE.db beside the file")
     admin: str | None = Field(
         None, description="admin API: a Unix socket's path, or ADDRESS:PORT; default: NODE.sock beside the file"
@@ -323,12 +326,29 @@ class Config(Section):
     realms: dict[str, Realm] = Field(min_length=1, description="operators, by name")
     mobile_nodes: tuple[MobileNode, ...] = Field((), description="who may attach")
     nodes: dict[str, NodeSettings] = Field(min_length=1, description="MAGs and LMAs, by name")
+    inventory: FilePath | None = Field(
+        None, description="TOML file of targets by name, with their TLS files and what they do differently"
+    )
     _folder: Path = PrivateAttr(default=Path())
+    _targets: Mapping[str, Target] = PrivateAttr(default_factory=dict)
 
-    def placed(self, folder: Path) -> "Config":
-        """The same configuration, as that of a file in `folder`."""
+    def placed(self, folder: Path, targets: Mapping[str, Target]) -> "Config":
+        """The same configuration, as that of a file in `folder` with an inventory of `targets`."""
         self._folder = folder
+        self._targets = targets
         return self
+
+    def with_targets_of(self, other: "Config") -> "Config":
+        """The same configuration with the inventory of another."""
+        return self.model_copy(update={"inventory": other.inventory}).placed(self._folder, other._targets)
+
+    def target(self, name: str) -> Target:
+        """The switch of a node.
+
+        Raises:
+            P4pmipError: `target` is neither an address nor in the inventory.
+        """
+        return parse_target(self.nodes[name].target, self._targets)
 
     def journal(self, name: str) -> Path:
         """The journal of a node."""

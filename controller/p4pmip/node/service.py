@@ -12,7 +12,6 @@ from p4pmip.node.config import load
 from p4pmip.node.events import Events
 from p4pmip.node.node import Node
 from p4pmip.node.reload import changes
-from p4pmip.p4runtime.target import parse_target
 from p4pmip.store.sqlite import SqliteJournal
 
 
@@ -69,7 +68,7 @@ class Service:
         journal = SqliteJournal.open(config.journal(name), name, restart_counter())
         events = Events(config, name)
         try:
-            node = Node(config, name, parse_target(config.nodes[name].target), journal, events.observe)
+            node = Node(config, name, config.target(name), journal, events.observe)
         except BaseException:
             journal.close()
             raise

@@ -110,7 +110,7 @@ class WriteQueue:
     def _may_be_whole(self, job: Job, phases: int) -> bool:
         """Nothing about the job, its keys apart, needs to look at its updates one by one."""
         updates, quirks = job.updates, self._quirks
-        if job.waits or job.refusals or not 0 < len(updates) <= (quirks.max_batch if quirks.batches else 1):
+        if job.waits or job.refusals or not 0 < len(updates) <= quirks.updates_at_once:
             return False
         if phases > 1 and not quirks.ordered_batches:
             return False
@@ -137,7 +137,7 @@ class WriteQueue:
         if self._again:
             ops = self._again.popleft()
             return Batch([ops], len(ops))
-        limit = self._quirks.max_batch if self._quirks.batches else 1
+        limit = self._quirks.updates_at_once
         taken: list[Job | list[Op]] = []
         size = 0
         groups = self._groups
@@ -254,7 +254,7 @@ class WriteQueue:
         count = size = 0
         for ops in phases:
             size += len(ops)
-            if size > self._quirks.max_batch or not _only(ops, operation) or any(op.predecessor for op in ops):
+            if size > self._quirks.updates_at_once or not _only(ops, operation) or any(op.predecessor for op in ops):
                 break
             count += 1
         return count or 1

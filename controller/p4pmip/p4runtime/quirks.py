@@ -39,6 +39,11 @@ class Quirks:
     election_id_taken: str = r"election id .*\b(used|exists)\b"
     """Pattern of the message that ends a stream whose election id another controller holds."""
 
+    @property
+    def updates_at_once(self) -> int:
+        """How many updates a WriteRequest may hold."""
+        return self.max_batch if self.batches else 1
+
     def with_changes(self, changes: Mapping[str, Any], place: str) -> "Quirks":
         """These quirks with some values replaced; P4pmipError names an unknown one or one of the wrong type."""
         known = {field.name: type(getattr(self, field.name)) for field in fields(self)}

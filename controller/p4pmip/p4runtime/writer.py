@@ -163,23 +163,24 @@ class Writer:
             TargetError: the target did not take them.
         """
         meter_id = schema.meters.get(name)
-        request = p4runtime_pb2.WriteRequest(device_id=self._target.device_id, role=self._role)
-        request.election_id.high, request.election_id.low = self.election_id >> 64, self.election_id & (1 << 64) - 1
-        for cell in rates if meter_id is not None else ():
-            update = request.updates.add(type=p4runtime_pb2.Update.MODIFY)
-            meter = update.entity.meter_entry
-            meter.meter_id = meter_id or 0
-            meter.index.index = cell.index
-            meter.config.cir = meter.config.pir = cell.rate
-            meter.config.cburst = meter.config.pburst = cell.burst
-        if not request.updates:
+        cells, limit = list(rates) if meter_id is not None else [], self._target.quirks.updates_at_once
+        for first in range(0, len(cells), limit):
+            request = p4runtime_pb2.WriteRequest(device_id=self._target.device_id, role=self._role)
+            request.election_id.high, request.election_id.low = self.election_id >> 64, self.election_id & (1 << 64) - 1
+            for cell in cells[first : first + limit]:
+                update = request.updates.add(type=p4runtime_pb2.Update.MODIFY)
+                meter = update.entity.meter_entry
+                meter.meter_id = meter_id or 0
+                meter.index.index = cell.index
+                meter.config.cir = meter.config.pir = cell.rate
+                meter.config.cburst = meter.config.pburst = cell.burst
+            problem = await self._client.write(request.SerializeToString())
+            if problem is None:
+                continue
+            problems = [*problem.updates.values(), problem.whole]
+            if problems[0].code != code_pb2.UNIMPLEMENTED:
+                raise TargetError(self._target.label, "Write", problems[0])
             return
-        problem = await self._client.write(request.SerializeToString())
-        if problem is None:
-            return
-        problems = [*problem.updates.values(), problem.whole]
-        if problems[0].code != code_pb2.UNIMPLEMENTED:
-            raise TargetError(self._target.label, "Write", problems[0])
 
     # --- requests -------------------------------------------------------------------------------------
 
