@@ -8,14 +8,22 @@ from tests.mobility.domain import LMA, MAGS, MN
 
 from p4pmip.mobility.cache import lookup
 from p4pmip.mobility.endpoint import Endpoint
-from p4pmip.mobility.request import parse
+from p4pmip.mobility.incoming import Incoming
+from p4pmip.mobility.peer import PeerState
+from p4pmip.mobility.request import Request, parse
 from p4pmip.wire.message import BindingUpdate
+from p4pmip.wire.mobility_header import decode, encode
 from p4pmip.wire.numbers import BindingUpdateFlag
 from p4pmip.wire.options import HomeNetworkPrefix
 
 OTHER_LL = bytes((2, 0, 0, 0, 0, 99))
 OTHER_MN = b"someone@a.example"
 FLAGS = BindingUpdateFlag.A | BindingUpdateFlag.P
+
+
+def arrived(update: BindingUpdate, source: Endpoint, peer: PeerState | None) -> Request:
+    """A PBU as the lookup sees it."""
+    return parse(update, Incoming(update, decode(encode(update)), source, Endpoint(LMA), peer))
 
 
 def anchor(entries: int, known_ll: bool) -> tuple[Anchor, str, str]:
@@ -112,7 +120,7 @@ def test_lookup_over_its_whole_product(entries: int, known_ll: bool) -> None:
             ),
         )
         source = Endpoint(MAGS[0 if same_mag else 1])
-        request = parse(update, source, Endpoint(LMA), lma.engine.peers[source.address])
+        request = arrived(update, source, lma.engine.peers[source.address])
         match = lookup(lma.engine.cache, request, "operator-a", None)
         if match.status is not None:
             got = str(int(match.status))
@@ -207,6 +215,6 @@ class TestWaitForDeregistration:
 
 def test_prefix_option_in_the_request_is_what_was_parsed() -> None:
     update = BindingUpdate(1, FLAGS, 900, options(prefixes=("2001:db8:a0ff::/64",)))
-    request = parse(update, Endpoint(MAGS[0]), Endpoint(LMA), None)
+    request = arrived(update, Endpoint(MAGS[0]), None)
     assert [HomeNetworkPrefix(one.address, one.length) for one in request.home_prefixes] == request.home_prefixes
     assert len(request.prefixes) == 1

@@ -23,12 +23,8 @@ from p4pmip.mobility.record import Record
 from p4pmip.mobility.registrar import Refusal, Registrar
 from p4pmip.mobility.request import Request
 from p4pmip.mobility.session import Session
-from p4pmip.wire.message import (
-    BindingAcknowledgement,
-)
-from p4pmip.wire.numbers import (
-    LIFETIME_UNIT,
-)
+from p4pmip.wire.message import BindingAcknowledgement
+from p4pmip.wire.numbers import LIFETIME_UNIT
 from p4pmip.wire.options import Timestamp
 
 
@@ -154,7 +150,7 @@ class AnchorCache(Entity[Entry]):
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def _acknowledge(self, request: Request, pending: Pending, session: Session, peer: PeerState) -> None:
+    def _acknowledge(self, request: Request, pending: Pending, session: Session) -> None:
         answer = grant(
             request,
             session,
@@ -164,10 +160,10 @@ class AnchorCache(Entity[Entry]):
             dhcp_server=self.config.dhcp_server,
             user_plane=request.user_plane_asked or self.config.domain_wide_lma_upa_support,
         )
-        self._answer(request, answer, peer)
+        self._answer(request, answer)
 
     def _refuse(self, request: Request, refused: Refusal, disorder: Disorder | None = None) -> None:
-        self.received(request.update, request.source, request.destination, f"status_{int(refused.status)}")
+        self.received(request.incoming, f"status_{int(refused.status)}")
         answer = refusal(
             request,
             refused.status,
@@ -176,11 +172,11 @@ class AnchorCache(Entity[Entry]):
             replay=None if disorder is None else disorder.replay,
             ipv4_status=refused.ipv4_status,
         )
-        self._answer(request, answer, request.peer)
+        self._answer(request, answer)
 
-    def _answer(self, request: Request, answer: BindingAcknowledgement, peer: PeerState | None) -> None:
+    def _answer(self, request: Request, answer: BindingAcknowledgement) -> None:
         """To where the PBU came from, whatever its Alternate Care-of Address (RFC 5213 §5.3.6)."""
-        self.send(answer, request.destination, request.source, peer, request.care_of)
+        self.reply(request.incoming, answer, request.care_of)
 
     # --- what outlives a session, and a restart -----------------------------------------------------------------------
 

@@ -21,22 +21,14 @@ from p4pmip.mobility.binding import IPAddress, Phase
 from p4pmip.mobility.cache import Entry, Match, Pending, lookup
 from p4pmip.mobility.config import LmaConfig, Profile
 from p4pmip.mobility.dialects import Kind
-from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.ordering import Disorder, check_replay, check_sequence, check_timestamp
-from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.registrar import Refusal
 from p4pmip.mobility.request import Request, parse
 from p4pmip.mobility.timers import Timed
 from p4pmip.wire.fault import Reason
-from p4pmip.wire.message import (
-    BindingUpdate,
-)
-from p4pmip.wire.mobility_header import Decoded
-from p4pmip.wire.numbers import (
-    LIFETIME_UNIT,
-    RevocationTrigger,
-    Status,
-)
+from p4pmip.wire.message import BindingUpdate
+from p4pmip.wire.numbers import LIFETIME_UNIT, RevocationTrigger, Status
 
 OUTCOME = {kind: f"accepted_{kind.value}" for kind in Kind}
 """What is counted of a PBU that was accepted."""
@@ -65,37 +57,28 @@ class AnchorRegistration(AnchorCache):
         super().__init__(config, random)
         self._parked: dict[bytes, Parked] = {}
 
-    def _binding_update(
-        self,
-        update: BindingUpdate,
-        decoded: Decoded,
-        peer: PeerState | None,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-        utc: float,
-    ) -> None:
-        if peer is None and self.config.any_mag is not None:
-            peer = self._stranger(source)
-        request = parse(update, source, destination, peer)
-        if peer is not None:
-            authentic = self.authentic(decoded, peer, request.care_of)
+    def _binding_update(self, update: BindingUpdate, incoming: Incoming, now: float, utc: float) -> None:
+        if incoming.peer is None and self.config.any_mag is not None:
+            incoming = incoming._replace(peer=self._stranger(incoming.source))
+        request = parse(update, incoming)
+        if incoming.peer is not None:
+            authentic = self.authentic(incoming, request.care_of)
             if authentic is None:
-                self.received(update, source, destination, "ignored_not_authentic")
+                self.received(incoming, "ignored_not_authentic")
                 return
             if not authentic:
                 self._refuse(request, Refusal(Status.MIPV6_AUTH_FAIL))
                 return
-        if request.care_of is not source.address and not _routable(request.care_of):
-            self.received(update, source, destination, "ignored_bad_care_of_address")
+        if request.care_of is not incoming.source.address and not _routable(request.care_of):
+            self.received(incoming, "ignored_bad_care_of_address")
             return
-        status = self._check(request, decoded)
+        status = self._check(request)
         if status is not None:
             self._refuse(request, Refusal(status))
             return
         self._ordered(request, now, utc)
 
-    def _check(self, request: Request, decoded: Decoded) -> int | None:
+    def _check(self, request: Request) -> int | None:
         """Steps 4 to 8: the first thing that is wrong decides."""
         if not request.mn:
             return Status.MISSING_MN_IDENTIFIER_OPTION
@@ -109,7 +92,8 @@ class AnchorRegistration(AnchorCache):
             return Status.NOT_LMA_FOR_THIS_MOBILE_NODE
         if not profile.proxy_registration:
             return Status.PROXY_REG_NOT_ENABLED
-        if decoded.faults and any(fault.reason == Reason.DUPLICATE_OPTION for fault in decoded.faults):
+        faults = request.incoming.decoded.faults
+        if faults and any(fault.reason == Reason.DUPLICATE_OPTION for fault in faults):
             return Status.REASON_UNSPECIFIED  # two GRE Key options: ours, after the steps that name the sender
         return None
 
@@ -181,12 +165,12 @@ class AnchorRegistration(AnchorCache):
         request.order_checked = True
         waiting = entry.waiting = entry.waiting or []
         for index, other in enumerate(waiting):
-            if other.source.address == request.source.address:
+            if other.incoming.source.address == request.incoming.source.address:
                 waiting[index] = request
-                self.received(request.update, request.source, request.destination, "waiting_superseding")
+                self.received(request.incoming, "waiting_superseding")
                 return
         waiting.append(request)
-        self.received(request.update, request.source, request.destination, "waiting")
+        self.received(request.incoming, "waiting")
 
     def _resume(self, entry: Entry, now: float, utc: float) -> None:
         """The change is settled: those who waited for it."""
@@ -209,7 +193,7 @@ class AnchorRegistration(AnchorCache):
             if self.config.revoke_on_handoff:
                 trigger = RevocationTrigger.INTER_MAG_HANDOVER_UNKNOWN
                 self._indicate(entry.peer, entry.session, trigger, revocation.Purpose.RELEASE, now)
-        self.received(request.update, request.source, request.destination, "waiting_for_deregistration")
+        self.received(request.incoming, "waiting_for_deregistration")
         return True
 
     def _register(self, request: Request, entry: Entry | None, now: float, utc: float) -> None:
@@ -238,22 +222,22 @@ class AnchorRegistration(AnchorCache):
         deadline = now + session.lifetime * LIFETIME_UNIT
         pending = Pending(0, kind, session, deadline, request, proposal.status, proposal.option, proposal.tlv)
         self._change(entry, pending)
-        self.received(request.update, request.source, request.destination, OUTCOME[kind])
+        self.received(request.incoming, OUTCOME[kind])
 
     def _deregister(self, request: Request, entry: Entry | None, now: float) -> None:
         """RFC 5213 §5.3.5, and per family by RFC 5844 §3.1.2.6."""
         session = None if entry is None else entry.session
         if entry is None or session is None:
-            self.received(request.update, request.source, request.destination, "ignored_unknown_session")
+            self.received(request.incoming, "ignored_unknown_session")
             return
         assert session.tunnel is not None
         revocation.make_moot(self, request.peer, session.session_id)
         if session.tunnel.peer != request.care_of:
-            self.received(request.update, request.source, request.destination, "ignored_stale_deregistration")
+            self.received(request.incoming, "ignored_stale_deregistration")
             return
         proposal = self._registrar.ending(request, session)
         deadline = entry.deadline
         if session.phase is Phase.ACTIVE and proposal.phase is Phase.HELD:
             deadline = now + self.config.min_delay_before_bce_delete
         self._change(entry, Pending(0, Kind.DEREGISTRATION, proposal, deadline, request))
-        self.received(request.update, request.source, request.destination, OUTCOME[Kind.DEREGISTRATION])
+        self.received(request.incoming, OUTCOME[Kind.DEREGISTRATION])

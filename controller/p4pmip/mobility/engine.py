@@ -15,6 +15,7 @@ from p4pmip.mobility.binding import IPAddress
 from p4pmip.mobility.config import Common, Peer
 from p4pmip.mobility.effects import Alarm, Effect, Journal, ParameterProblem, Received, Send
 from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.keys import KeyAllocator, KeyRing
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.record import Forget, Record
@@ -23,7 +24,7 @@ from p4pmip.wire.authenticator import authentication_of, sign, verify
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Reason
 from p4pmip.wire.message import BindingError, Message, UnknownMessage
-from p4pmip.wire.mobility_header import Checksum, Decoded, decode, encode
+from p4pmip.wire.mobility_header import Checksum, decode, encode
 from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, BindingErrorStatus, RevocationStatus
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ class Engine(ABC):
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    def open(
-        self, octets: bytes, source: Endpoint, destination: Endpoint, now: float
-    ) -> tuple[Message, Decoded, PeerState | None] | None:
+    def open(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float) -> Incoming | None:
         """Decode and authenticate what arrived; what is no good is counted, and answered as RFC 6275 §9.2 says."""
         peer = self.peers.get(source.address)
         codepoints = DEFAULT_CODEPOINTS if peer is None else peer.config.codepoints
@@ -113,23 +112,24 @@ class Engine(ABC):
         else:
             decoded = decode(octets, codepoints=codepoints)  # RFC 5844 §4.1.3.1: not to be checked
         message = decoded.message
+        incoming = Incoming(message, decoded, source, destination, peer)
         if decoded.checksum is Checksum.BAD:
-            self.received(message, source, destination, Reason.BAD_CHECKSUM)
+            self.received(incoming, Reason.BAD_CHECKSUM)
         elif message is None:
             fault = decoded.faults[-1]
-            self.received(None, source, destination, fault.reason)
+            self.received(incoming, fault.reason)
             told = fault.reason in (Reason.BAD_PAYLOAD_PROTO, Reason.BAD_HEADER_LENGTH) and source.port is None
             if told and self._may_complain(source, now):
                 self.emit(ParameterProblem(decoded.octets, fault.offset, source, destination))
         elif isinstance(message, UnknownMessage):
-            self.received(message, source, destination, "unknown_mh_type")
+            self.received(incoming, "unknown_mh_type")
             if self._may_complain(source, now):
                 error = BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE, _UNSPECIFIED)
-                self.send(error, destination, source, peer)
+                self.reply(incoming, error)
         else:
             for fault in decoded.faults:
                 self.counters[fault.reason] += 1
-            return message, decoded, peer
+            return incoming
         return None
 
     def _may_complain(self, source: Endpoint, now: float) -> bool:
@@ -142,20 +142,24 @@ class Engine(ABC):
         self._complaints.append(now)
         return True
 
-    def authentic(self, decoded: Decoded, peer: PeerState | None, care_of: IPAddress) -> bool | None:
+    def authentic(self, incoming: Incoming, care_of: IPAddress) -> bool | None:
         """Whether a message is authentic (RFC 4285 §5, §5.1.1).
 
         None: it is to be dropped in silence, because it is signed under an association that nobody knows, or is not
         signed where there is one.
         """
-        assert decoded.message is not None
-        option = authentication_of(decoded.message)
-        security = None if peer is None else peer.config.security
+        assert incoming.message is not None
+        option = authentication_of(incoming.message)
+        security = None if incoming.peer is None else incoming.peer.config.security
         if security is None:
             return True if option is None else None
         if option is None or option.spi != security.spi:
             return None
-        return verify(decoded, security, care_of)
+        return verify(incoming.decoded, security, care_of)
+
+    def reply(self, incoming: Incoming, message: Message, care_of: IPAddress | None = None) -> None:
+        """Queue an answer, to where the question came from and as from where it went."""
+        self.send(message, incoming.destination, incoming.source, incoming.peer, care_of)
 
     def send(
         self,
@@ -181,28 +185,21 @@ class Engine(ABC):
         self.counters[_SENT[type(message)]] += 1
         self.emit(Send(octets, message, source, destination))
 
-    def unrecognized(
-        self,
-        message: BindingError,
-        decoded: Decoded,
-        peer: PeerState | None,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-    ) -> None:
+    def unrecognized(self, message: BindingError, incoming: Incoming, now: float) -> None:
         """A peer that does not know a message type is not sent it again (RFC 5847 §3.1, RFC 5846 §7.2)."""
+        peer = incoming.peer
         if peer is None or message.status != BindingErrorStatus.UNRECOGNIZED_MH_TYPE:
-            self.received(message, source, destination, "ignored_binding_error")
-        elif not self.authentic(decoded, peer, source.address):
-            self.received(message, source, destination, "ignored_not_authentic")
+            self.received(incoming, "ignored_binding_error")
+        elif not self.authentic(incoming, incoming.source.address):
+            self.received(incoming, "ignored_not_authentic")
         elif peer.waiting:
             peer.heartbeats = peer.waiting = False
             self.timers.disarm(peer)
-            self.received(message, source, destination, "peer_without_heartbeats")
+            self.received(incoming, "peer_without_heartbeats")
         else:
             open_ones = [one for one in self.revocations.values() if one.peer is peer]
             outcome = "peer_without_revocation" if open_ones else "ignored_binding_error"
-            self.received(message, source, destination, outcome)
+            self.received(incoming, outcome)
             for revocation in open_ones:
                 peer.revocation = False
                 self.finish_revocation(revocation, RevocationStatus.REVOCATION_FUNCTION_NOT_SUPPORTED, now)
@@ -213,10 +210,10 @@ class Engine(ABC):
         self.timers.disarm(revocation)
         self.revocation_over(revocation, status, now)
 
-    def received(self, message: Message | None, source: Endpoint, destination: Endpoint, outcome: str) -> None:
+    def received(self, incoming: Incoming, outcome: str) -> None:
         """Note what became of a message."""
         self.counters[outcome] += 1
-        self.emit(Received(message, source, destination, outcome))
+        self.emit(Received(incoming.message, incoming.source, incoming.destination, outcome))
 
     def emit(self, effect: Effect) -> None:
         """Queue an effect."""

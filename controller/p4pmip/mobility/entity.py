@@ -13,6 +13,7 @@ from p4pmip.mobility.binding import Role
 from p4pmip.mobility.config import Common
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.engine import Engine
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.record import Record, from_record
 from p4pmip.mobility.session import Session
@@ -22,9 +23,7 @@ from p4pmip.wire.message import (
     BindingRevocationAcknowledgement,
     BindingRevocationIndication,
     Heartbeat,
-    Message,
 )
-from p4pmip.wire.mobility_header import Decoded
 
 Held = TypeVar("Held", bound=Timed)
 """An entry of the binding cache or of the binding update list."""
@@ -45,24 +44,21 @@ class Entity(Engine, Generic[Held]):
     def receive(self, octets: bytes, source: Endpoint, destination: Endpoint, now: float, utc: float) -> None:
         """Process a Mobility Header that arrived; never raises on what it holds."""
         self._enter(now, utc)
-        opened = self.open(octets, source, destination, now)
-        if opened is None:
+        incoming = self.open(octets, source, destination, now)
+        if incoming is None or self._registration(incoming, now, utc):
             return
-        message, decoded, peer = opened
-        if self._registration(message, decoded, peer, source, destination, now, utc):
-            return
-        match message:
-            case Heartbeat():
-                heartbeat.receive(self, message, decoded, peer, source, destination, now)
-            case BindingRevocationIndication():
-                if (known := revocation.known(self, message, decoded, peer, source, destination)) is not None:
-                    self._revoked(message, known, source, destination, now)
-            case BindingRevocationAcknowledgement():
-                revocation.acknowledged(self, message, decoded, peer, source, destination, now)
-            case BindingError():
-                self.unrecognized(message, decoded, peer, source, destination, now)
+        match incoming.message:
+            case Heartbeat() as message:
+                heartbeat.receive(self, message, incoming, now)
+            case BindingRevocationIndication() as message:
+                if (peer := revocation.known(self, incoming)) is not None:
+                    self._revoked(message, incoming, peer, now)
+            case BindingRevocationAcknowledgement() as message:
+                revocation.acknowledged(self, message, incoming, now)
+            case BindingError() as message:
+                self.unrecognized(message, incoming, now)
             case _:
-                self.received(message, source, destination, f"ignored_not_for_{self.role.value}")
+                self.received(incoming, f"ignored_not_for_{self.role.value}")
 
     def handle_timer(self, now: float, utc: float) -> None:
         """Do what has come due."""
@@ -119,27 +115,11 @@ class Entity(Engine, Generic[Held]):
     # --- what the role does ------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _registration(
-        self,
-        message: Message,
-        decoded: Decoded,
-        peer: PeerState | None,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-        utc: float,
-    ) -> bool:
+    def _registration(self, incoming: Incoming, now: float, utc: float) -> bool:
         """Process the message if it is this role's of registration: a PBU at an LMA, a PBA at a MAG."""
 
     @abstractmethod
-    def _revoked(
-        self,
-        message: BindingRevocationIndication,
-        peer: PeerState,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-    ) -> None:
+    def _revoked(self, message: BindingRevocationIndication, incoming: Incoming, peer: PeerState, now: float) -> None:
         """A peer ends bindings (RFC 5846 §8.2, §9.1)."""
 
     @abstractmethod

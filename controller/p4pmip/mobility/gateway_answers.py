@@ -2,18 +2,15 @@
 
 from p4pmip.mobility.binding import Gre, Phase
 from p4pmip.mobility.dialects import Action, Memo, mag_decision
-from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.gateway_registration import NEVER, GatewayRegistration
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.ordering import replay_skew
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.reply import Reply, parse
 from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, State
 from p4pmip.wire import options as o
 from p4pmip.wire.fault import Reason
-from p4pmip.wire.message import (
-    BindingAcknowledgement,
-)
-from p4pmip.wire.mobility_header import Decoded
+from p4pmip.wire.message import BindingAcknowledgement
 from p4pmip.wire.numbers import (
     LIFETIME_UNIT,
     Status,
@@ -34,33 +31,24 @@ _MEMOS = 4096
 class GatewayAnswers(GatewayRegistration):
     """From a PBA to a binding, to another PBU, or to the end."""
 
-    def _acknowledgement(
-        self,
-        message: BindingAcknowledgement,
-        decoded: Decoded,
-        peer: PeerState | None,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-        utc: float,
-    ) -> None:
+    def _acknowledgement(self, message: BindingAcknowledgement, incoming: Incoming, now: float, utc: float) -> None:
         reply = parse(message)
-        entry = self._match(reply, peer)
+        entry = self._match(reply, incoming.peer)
         if entry is None or entry.outstanding is None:
-            self.received(message, source, destination, "ignored_unmatched")
-        elif not self.authentic(decoded, peer, self._care_of(entry)):
-            self.received(message, source, destination, "ignored_not_authentic")
-        elif any(fault.reason == Reason.DUPLICATE_OPTION for fault in decoded.faults):
-            self.received(message, source, destination, "ignored_duplicate_option")
+            self.received(incoming, "ignored_unmatched")
+        elif not self.authentic(incoming, self._care_of(entry)):
+            self.received(incoming, "ignored_not_authentic")
+        elif any(fault.reason == Reason.DUPLICATE_OPTION for fault in incoming.decoded.faults):
+            self.received(incoming, "ignored_duplicate_option")
         elif not reply.echoes(entry, entry.outstanding.indicator):
             # RFC 5213 §6.9.1.2: ignored, and not sent again until somebody has looked.
-            self.received(message, source, destination, "ignored_not_what_was_asked")
-            self.alarm("pba_mismatch", str(source), entry.session_id)
+            self.received(incoming, "ignored_not_what_was_asked")
+            self.alarm("pba_mismatch", str(incoming.source), entry.session_id)
             self._silence(entry)
         elif reply.replay != entry.outstanding.replay and message.status != Status.MIPV6_ID_MISMATCH:
-            self.received(message, source, destination, "ignored_other_replay_protection")
+            self.received(incoming, "ignored_other_replay_protection")
         else:
-            self.received(message, source, destination, f"status_{int(message.status)}")
+            self.received(incoming, f"status_{int(message.status)}")
             if entry.state is State.LEAVING:
                 self._left(entry, reply, now, utc)
             elif entry.outstanding.released is not None:

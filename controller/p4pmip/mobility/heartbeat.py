@@ -5,12 +5,11 @@ a peer with bindings only, and answered to every peer.
 """
 
 from p4pmip.mobility.effects import Journal
-from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.engine import Engine
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.record import Record
 from p4pmip.wire.message import Heartbeat
-from p4pmip.wire.mobility_header import Decoded
 from p4pmip.wire.numbers import HeartbeatFlag
 from p4pmip.wire.options import RestartCounter
 
@@ -52,28 +51,21 @@ def announce(engine: Engine) -> None:
             engine.send(Heartbeat(_UNSOLICITED, 0, (counter,)), peer.local, peer.remote, peer)
 
 
-def receive(
-    engine: Engine,
-    message: Heartbeat,
-    decoded: Decoded,
-    peer: PeerState | None,
-    source: Endpoint,
-    destination: Endpoint,
-    now: float,
-) -> None:
+def receive(engine: Engine, message: Heartbeat, incoming: Incoming, now: float) -> None:
     """A request is answered; a response says that the peer lives, and whether it forgot."""
+    peer = incoming.peer
     if peer is None:
-        engine.received(message, source, destination, "ignored_unknown_peer")
-    elif not engine.authentic(decoded, peer, source.address):
-        engine.received(message, source, destination, "ignored_not_authentic")
+        engine.received(incoming, "ignored_unknown_peer")
+    elif not engine.authentic(incoming, incoming.source.address):
+        engine.received(incoming, "ignored_not_authentic")
     elif not message.flags & HeartbeatFlag.R:
-        engine.received(message, source, destination, "answered")
+        engine.received(incoming, "answered")
         counter = RestartCounter(engine.common.restart_counter)
-        engine.send(Heartbeat(_RESPONSE, message.sequence, (counter,)), destination, source, peer)
+        engine.reply(incoming, Heartbeat(_RESPONSE, message.sequence, (counter,)))
     elif not message.flags & HeartbeatFlag.U and (not peer.waiting or message.sequence != peer.sequence):
-        engine.received(message, source, destination, "ignored_unmatched_response")
+        engine.received(incoming, "ignored_unmatched_response")
     else:
-        engine.received(message, source, destination, "alive")
+        engine.received(incoming, "alive")
         peer.waiting, peer.missing, peer.alive = False, 0, True
         _count(engine, message, peer, now)
 

@@ -11,18 +11,14 @@ from p4pmip.mobility.anchor_registration import OUTCOME, AnchorRegistration, Par
 from p4pmip.mobility.binding import IPAddress, Phase, Role
 from p4pmip.mobility.cache import Entry, Match, Pending
 from p4pmip.mobility.dialects import Kind
-from p4pmip.mobility.endpoint import Endpoint, Path
+from p4pmip.mobility.endpoint import Path
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.registrar import Refusal
 from p4pmip.mobility.request import Request
 from p4pmip.mobility.session import Session
 from p4pmip.mobility.timers import Timed
-from p4pmip.wire.message import (
-    BindingRevocationIndication,
-    BindingUpdate,
-    Message,
-)
-from p4pmip.wire.mobility_header import Decoded
+from p4pmip.wire.message import BindingRevocationIndication, BindingUpdate
 from p4pmip.wire.numbers import (
     BindingUpdateFlag,
     RevocationFlag,
@@ -49,19 +45,11 @@ class LocalMobilityAnchor(AnchorRegistration):
 
     role = Role.LMA
 
-    def _registration(
-        self,
-        message: Message,
-        decoded: Decoded,
-        peer: PeerState | None,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-        utc: float,
-    ) -> bool:
-        if not isinstance(message, BindingUpdate) or not int(message.flags) & _P:
+    def _registration(self, incoming: Incoming, now: float, utc: float) -> bool:
+        update = incoming.message
+        if not isinstance(update, BindingUpdate) or not int(update.flags) & _P:
             return False
-        self._binding_update(message, decoded, peer, source, destination, now, utc)
+        self._binding_update(update, incoming, now, utc)
         return True
 
     def _due(self, timed: Timed, now: float, utc: float) -> None:
@@ -81,7 +69,7 @@ class LocalMobilityAnchor(AnchorRegistration):
         self._settle(entry, pending, before, now, utc)
         request = pending.request
         if request is not None and pending.proposal is not None:
-            self._acknowledge(request, pending, pending.proposal, entry.peer)
+            self._acknowledge(request, pending, pending.proposal)
         if pending.proposal is not None:
             if pending.kind is Kind.HANDOFF and before is not None and before.phase is Phase.ACTIVE:
                 self._left_behind(entry, before, pending.proposal, now)
@@ -100,8 +88,8 @@ class LocalMobilityAnchor(AnchorRegistration):
                 assert entry.waiting is not None
                 assert request.peer is not None
                 entry.waiting.remove(request)
-                self.received(request.update, request.source, request.destination, OUTCOME[Kind.DEREGISTRATION])
-                self._acknowledge(request, Pending(0, Kind.DEREGISTRATION, None, 0.0), before, request.peer)
+                self.received(request.incoming, OUTCOME[Kind.DEREGISTRATION])
+                self._acknowledge(request, Pending(0, Kind.DEREGISTRATION, None, 0.0), before)
                 return
         if self.config.revoke_on_handoff:
             trigger = _SAME_ACCESS if before.technology == after.technology else _OTHER_ACCESS
@@ -232,9 +220,8 @@ class LocalMobilityAnchor(AnchorRegistration):
     def _revoked(
         self,
         message: BindingRevocationIndication,
+        incoming: Incoming,
         peer: PeerState,
-        source: Endpoint,
-        destination: Endpoint,
         now: float,  # noqa: ARG002
     ) -> None:
         """RFC 5846 §8.2: a MAG ends sessions of its own, or all that it has here."""
@@ -246,7 +233,7 @@ class LocalMobilityAnchor(AnchorRegistration):
         elif not whole:
             entries = [entry for entry in entries if named.fits(entry.known.prefixes, entry.known.ipv4)]
         status = self._revocation_status(message, peer, named, entries)
-        revocation.answer(self, message, status, peer, source, destination)
+        revocation.answer(self, message, incoming, status)
         if status is not RevocationStatus.SUCCESS:
             return
         for entry in entries:

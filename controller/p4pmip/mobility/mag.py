@@ -11,20 +11,16 @@ from ipaddress import IPv4Address, IPv6Network
 
 from p4pmip.mobility import heartbeat, revocation
 from p4pmip.mobility.binding import AccessLink, Gre, IPAddress, Phase, Role
-from p4pmip.mobility.endpoint import Endpoint, Path
+from p4pmip.mobility.endpoint import Path
 from p4pmip.mobility.gateway_answers import GatewayAnswers
 from p4pmip.mobility.gateway_list import counts
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import Session, pack
 from p4pmip.mobility.timers import Timed
 from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, State
 from p4pmip.wire import options as o
-from p4pmip.wire.message import (
-    BindingAcknowledgement,
-    BindingRevocationIndication,
-    Message,
-)
-from p4pmip.wire.mobility_header import Decoded
+from p4pmip.wire.message import BindingAcknowledgement, BindingRevocationIndication
 from p4pmip.wire.numbers import (
     LIFETIME_UNIT,
     BindingAcknowledgementFlag,
@@ -124,19 +120,11 @@ class MobileAccessGateway(GatewayAnswers):
                 elif entry.state is not State.LEAVING:
                     self._leave(entry, now, utc)
 
-    def _registration(
-        self,
-        message: Message,
-        decoded: Decoded,
-        peer: PeerState | None,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-        utc: float,
-    ) -> bool:
-        if not isinstance(message, BindingAcknowledgement) or not int(message.flags) & _P:
+    def _registration(self, incoming: Incoming, now: float, utc: float) -> bool:
+        acknowledgement = incoming.message
+        if not isinstance(acknowledgement, BindingAcknowledgement) or not int(acknowledgement.flags) & _P:
             return False
-        self._acknowledgement(message, decoded, peer, source, destination, now, utc)
+        self._acknowledgement(acknowledgement, incoming, now, utc)
         return True
 
     def _installed(self, entry: ListEntry, now: float, utc: float) -> None:  # noqa: ARG002
@@ -261,19 +249,12 @@ class MobileAccessGateway(GatewayAnswers):
             done.peer.global_refused = status == RevocationStatus.GLOBAL_REVOCATION_NOT_AUTHORIZED
             self.alarm("revocation_refused", f"LMA {done.peer.config.address}: status {status}")
 
-    def _revoked(
-        self,
-        message: BindingRevocationIndication,
-        peer: PeerState,
-        source: Endpoint,
-        destination: Endpoint,
-        now: float,
-    ) -> None:
+    def _revoked(self, message: BindingRevocationIndication, incoming: Incoming, peer: PeerState, now: float) -> None:
         """RFC 5846 §9.1: the LMA has ended one session, those of a domain, or all."""
         named = revocation.named(message.options)
         entries = self._named(message, peer, named)
         status = self._revocation_status(message, named, entries)
-        revocation.answer(self, message, status, peer, source, destination)
+        revocation.answer(self, message, incoming, status)
         if status is RevocationStatus.SUCCESS:
             for entry in entries:
                 self._end(entry, bool(message.flags & RevocationFlag.V), now)

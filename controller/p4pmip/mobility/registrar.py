@@ -157,7 +157,7 @@ class Registrar:
             ipv4=ipv4,
             ipv4_router=None if ipv4 is None else self._routers[realm.name],
             tunnel=tunnel,
-            path=peer.path(request.destination, request.source),
+            path=peer.path(request.incoming.destination, request.incoming.source),
             gre=decision.becomes,
             granularity=granularity,
             uplink_key=uplink,
@@ -211,7 +211,7 @@ class Registrar:
         for address in self._config.tunnel:
             if address.version == care_of.version:
                 return address
-        own = request.destination.address
+        own = request.incoming.destination.address
         return own if not self._config.tunnel and own.version == care_of.version else None
 
     def _tunnel(

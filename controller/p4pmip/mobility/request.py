@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from p4pmip.mobility.binding import Gre, IPAddress
 from p4pmip.mobility.config import Profile
-from p4pmip.mobility.endpoint import Endpoint
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import PackedPrefix, pack
 from p4pmip.wire import options as o
@@ -19,8 +19,8 @@ class Request:
     """What a PBU asks, taken apart once."""
 
     update: BindingUpdate
-    source: Endpoint
-    destination: Endpoint
+    incoming: Incoming
+    """The PBU as it came."""
     peer: PeerState | None
     mn: bytes
     identifier: o.MobileNodeIdentifier | None
@@ -61,7 +61,7 @@ class Request:
         return bool(self.home_prefixes)
 
 
-def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: PeerState | None) -> Request:
+def parse(update: BindingUpdate, incoming: Incoming) -> Request:
     """Take a PBU apart; of an option that may stand once the first counts."""
     found: dict[type, Any] = {}  # an option by its class, which says its type
     home_prefixes: list[o.HomeNetworkPrefix] = []
@@ -89,18 +89,17 @@ def parse(update: BindingUpdate, source: Endpoint, destination: Endpoint, peer: 
     gre = get(o.GreKey)
     care_of = get(o.AlternateCareOfAddress)
     replay = get(o.ReplayProtection)
-    address: IPAddress = source.address
+    address: IPAddress = incoming.source.address
     if care_of is not None:
         address = care_of.address
     elif ipv4_care_of is not None:
         address = ipv4_care_of
-    elif peer is not None and peer.config.tunnel is not None:
-        address = peer.config.tunnel
+    elif incoming.peer is not None and incoming.peer.config.tunnel is not None:
+        address = incoming.peer.config.tunnel
     return Request(
         update,
-        source,
-        destination,
-        peer,
+        incoming,
+        incoming.peer,
         b"" if identifier is None else identifier.identifier,
         identifier,
         home_prefixes,

@@ -10,14 +10,14 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from p4pmip.mobility.binding import IPAddress
-from p4pmip.mobility.endpoint import Endpoint, Path
+from p4pmip.mobility.endpoint import Path
 from p4pmip.mobility.engine import Engine
+from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import PackedIPv4, PackedPrefix, Session, pack, unpack
 from p4pmip.mobility.timers import Timed
 from p4pmip.wire import options as o
 from p4pmip.wire.message import BindingRevocationAcknowledgement, BindingRevocationIndication
-from p4pmip.wire.mobility_header import Decoded
 from p4pmip.wire.numbers import IdentifierSubtype, RevocationFlag, RevocationStatus, RevocationTrigger
 
 _P = RevocationFlag.P
@@ -189,59 +189,37 @@ def make_moot(engine: Engine, peer: PeerState | None, session_id: int) -> None:
             revocation.moot = True
 
 
-def acknowledged(
-    engine: Engine,
-    message: BindingRevocationAcknowledgement,
-    decoded: Decoded,
-    peer: PeerState | None,
-    source: Endpoint,
-    destination: Endpoint,
-    now: float,
-) -> None:
+def acknowledged(engine: Engine, message: BindingRevocationAcknowledgement, incoming: Incoming, now: float) -> None:
     """A Binding Revocation Acknowledgement: matched by sequence number, or ignored (RFC 5846 §6.2.2)."""
+    peer = incoming.peer
     revocation = None if peer is None else engine.revocations.get((peer.config.address, message.sequence))
     if revocation is None:
-        engine.received(message, source, destination, "ignored_unmatched")
-    elif not engine.authentic(decoded, peer, source.address):
-        engine.received(message, source, destination, "ignored_not_authentic")
+        engine.received(incoming, "ignored_unmatched")
+    elif not engine.authentic(incoming, incoming.source.address):
+        engine.received(incoming, "ignored_not_authentic")
     elif message.flags != revocation.message.flags:
-        engine.received(message, source, destination, "ignored_other_flags")
+        engine.received(incoming, "ignored_other_flags")
     else:
-        engine.received(message, source, destination, f"revocation_status_{int(message.status)}")
+        engine.received(incoming, f"revocation_status_{int(message.status)}")
         engine.finish_revocation(revocation, message.status, now)
 
 
-def known(
-    engine: Engine,
-    message: BindingRevocationIndication,
-    decoded: Decoded,
-    peer: PeerState | None,
-    source: Endpoint,
-    destination: Endpoint,
-) -> PeerState | None:
+def known(engine: Engine, incoming: Incoming) -> PeerState | None:
     """The peer that an indication comes from, if it is one of ours and its message authentic."""
-    if peer is None:
-        engine.received(message, source, destination, "ignored_unknown_peer")
-    elif not engine.authentic(decoded, peer, source.address):
-        engine.received(message, source, destination, "ignored_not_authentic")
+    if incoming.peer is None:
+        engine.received(incoming, "ignored_unknown_peer")
+    elif not engine.authentic(incoming, incoming.source.address):
+        engine.received(incoming, "ignored_not_authentic")
     else:
-        return peer
+        return incoming.peer
     return None
 
 
-def answer(
-    engine: Engine,
-    message: BindingRevocationIndication,
-    status: int,
-    peer: PeerState,
-    source: Endpoint,
-    destination: Endpoint,
-) -> None:
+def answer(engine: Engine, message: BindingRevocationIndication, incoming: Incoming, status: int) -> None:
     """Acknowledge an indication: its sequence number, its flags, its MN-Identifier (RFC 5846 §5.2)."""
-    engine.received(message, source, destination, f"revocation_answered_{int(status)}")
+    engine.received(incoming, f"revocation_answered_{int(status)}")
     identifiers = tuple(option for option in message.options if isinstance(option, o.MobileNodeIdentifier))
-    reply = BindingRevocationAcknowledgement(status, message.sequence, message.flags, identifiers)
-    engine.send(reply, destination, source, peer)
+    engine.reply(incoming, BindingRevocationAcknowledgement(status, message.sequence, message.flags, identifiers))
 
 
 def _transmit(engine: Engine, revocation: Revocation, now: float) -> None:
