@@ -65,8 +65,9 @@ stf: $(VENV)/.dev ## the packet tests of the pipeline; TARGET=softswitch|bmv2, E
 	@$(BIN)/python -m tests.pipeline.run --target $(TARGET) --executor $(EXECUTOR)
 
 LAB_TARGET = $(if $(filter-out file,$(origin TARGET)),--target $(TARGET))
-lab: $(VENV)/.lab ## Figure 1 in Mininet with real hosts and the live view (root): [TARGET=…] [VIEW=ADDR:PORT]
-	@$(BIN)/python mininet/lab.py $(LAB_TARGET) $(if $(VIEW),--view $(VIEW))
+LAB_EXECUTOR = $(if $(filter-out file,$(origin EXECUTOR)),--executor $(EXECUTOR))
+lab: $(VENV)/.lab ## Figure 1 in Mininet with real hosts and the live view (root): [TARGET=…] [EXECUTOR=…] [VIEW=ADDR:PORT]
+	@$(BIN)/python mininet/lab.py $(LAB_TARGET) $(LAB_EXECUTOR) $(if $(VIEW),--view $(VIEW))
 
 # The softswitch's executor, or what was asked for expressly.
 SCENARIO_EXECUTOR = $(if $(filter-out file,$(origin EXECUTOR))$(filter-out bmv2,$(TARGET)),--executor $(EXECUTOR))

@@ -1,33 +1,39 @@
-"""The lab of Figure 1 with a command line to play with it: lab.py [--target softswitch|bmv2] [--view ADDR:PORT]
+"""The lab of Figure 1 with a command line to play with it.
+
+lab.py [--target softswitch|bmv2] [--executor native|interpreter] [--view ADDR:PORT]
 
 The exit status is 1 if it does not come up, 2 for a wrong command line or a machine that lacks something.
 """
 
-import argparse
 import shutil
 import sys
 
 import machine
+from commandline import EXECUTORS, TARGETS, Parser, check_switch
 
 
 def main() -> int:
     """The lab with its command line."""
-    default = "bmv2" if shutil.which(machine.BMV2) else "softswitch"
-    parser = argparse.ArgumentParser(prog="lab", description="Figure 1 of the draft in Mininet, to play with.")
-    parser.add_argument("--target", choices=("softswitch", "bmv2"), default=default, help=f"default: {default}")
+    parser = Parser(prog="lab", description="Figure 1 of the draft in Mininet, to play with.")
+    parser.add_argument("--target", help=f"{' or '.join(TARGETS)}; default: bmv2 where it is on PATH")
+    executor = f"what runs the softswitch's packets: {' or '.join(EXECUTORS)}; with one, the default target is that"
+    parser.add_argument("--executor", help=executor)
     where = "where to serve the live view (default: any free port on loopback)"
     parser.add_argument(
         "--view", metavar="ADDR:PORT", nargs="?", const="127.0.0.1:0", default="127.0.0.1:0", help=where
     )
     arguments = parser.parse_args()
-    lacking = machine.lacks(arguments.target)
+    default = "bmv2" if arguments.executor is None and shutil.which(machine.BMV2) else "softswitch"
+    target = arguments.target or default
+    check_switch(parser, target, arguments.executor)
+    lacking = machine.lacks(target)
     if lacking is not None:
         print(f"lab: {lacking}", file=sys.stderr)
         return 2
-    return play(arguments.target, arguments.view)
+    return play(target, arguments.executor, arguments.view)
 
 
-def play(target: str, view: str) -> int:
+def play(target: str, executor: str | None, view: str) -> int:
     """Start everything, and do what the person wants, until they want to end."""
     # Imported once Mininet is known to be there.
     import figure1
@@ -38,7 +44,7 @@ def play(target: str, view: str) -> int:
     from viewing import Viewing
 
     setLogLevel("output")  # what commands print is below warnings
-    settings = figure1.Settings(target=target, at=dict.fromkeys(figure1.MOBILE_NODES, "mag1"))
+    settings = figure1.Settings(target=target, executor=executor, at=dict.fromkeys(figure1.MOBILE_NODES, "mag1"))
     lab = Lab(settings)
     try:
         with lab, Viewing(lab, view) as viewing:

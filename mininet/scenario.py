@@ -14,20 +14,9 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import NoReturn
 
 import machine
-
-TARGETS = ("softswitch", "bmv2")
-EXECUTORS = ("native", "interpreter")
-
-
-class Parser(argparse.ArgumentParser):
-    """A wrong command line is told in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say it and end."""
-        self.exit(2, f"{self.prog}: {message}\n")
+from commandline import EXECUTORS, TARGETS, Parser, check_switch
 
 
 def arguments_of(words: list[str], scenarios: tuple[str, ...]) -> argparse.Namespace:
@@ -47,12 +36,7 @@ def arguments_of(words: list[str], scenarios: tuple[str, ...]) -> argparse.Names
     unknown = [name for name in arguments.names if name not in scenarios]
     if unknown:
         parser.error(f"no such scenario: {', '.join(unknown)} {valid}")
-    if arguments.target not in TARGETS:
-        parser.error(f"no such target: {arguments.target} (valid: {', '.join(TARGETS)})")
-    if arguments.executor is not None and arguments.executor not in EXECUTORS:
-        parser.error(f"no such executor: {arguments.executor} (valid: {', '.join(EXECUTORS)})")
-    if arguments.executor is not None and arguments.target != "softswitch":
-        parser.error(f"the executor is the softswitch's: target {arguments.target} has none")
+    check_switch(parser, arguments.target, arguments.executor)
     return arguments
 
 

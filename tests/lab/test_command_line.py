@@ -32,6 +32,33 @@ def test_a_wrong_command_line_is_one_line_and_status_2(words: list[str], told: s
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--target", "tofino"], "lab: no such target: tofino (valid: softswitch, bmv2)"),
+        (["--executor", "fast"], "lab: no such executor: fast (valid: native, interpreter)"),
+        (["--target", "bmv2", "--executor", "native"], "lab: the executor is the softswitch's: target bmv2 has none"),
+        (["--loud"], "lab: unrecognized arguments: --loud"),
+    ],
+)
+def test_the_lab_answers_likewise(words: list[str], told: str) -> None:
+    """Before anything is started."""
+    done = subprocess.run([sys.executable, str(HERE / "lab.py"), *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{told}\n")
+
+
+def test_make_hands_on_what_was_asked_for_and_nothing_else() -> None:
+    """An executor that was not asked for is the program's to choose."""
+    for words, wanted in (
+        ([], "mininet/lab.py"),
+        (["EXECUTOR=interpreter"], "mininet/lab.py --executor interpreter"),
+        (["TARGET=softswitch", "EXECUTOR=native"], "mininet/lab.py --target softswitch --executor native"),
+    ):
+        command = ["make", "-n", "-s", "lab", *words]
+        done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True)
+        assert done.stdout.split("python ", 1)[1].split() == wanted.split()
+
+
 @pytest.mark.parametrize("words", [["scenario.py", "overlap"], ["lab.py"]])
 def test_missing_tools_are_named_with_their_packages(words: list[str]) -> None:
     """As one would install them on Debian."""

@@ -95,3 +95,19 @@ async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
             lab.process.terminate()
             await asyncio.to_thread(lab.end)
     assert lab.left() == []
+
+
+async def test_an_executor_may_be_asked_for(tmp_path: Path) -> None:
+    """It is the softswitch's, which then needs not be asked for."""
+    lab = Started(tmp_path, "lab.py", "--executor", "interpreter", stdin=subprocess.PIPE)
+    terminal = Terminal(lab)
+    try:
+        assert "Figure 1 on softswitch (interpreter)" in await terminal.until("The live view is at")
+        terminal.order("exit")
+        status, output, _ = await asyncio.to_thread(lab.end)
+        assert status == 0, output
+    finally:
+        if lab.process.poll() is None:
+            lab.process.terminate()
+            await asyncio.to_thread(lab.end)
+    assert lab.left() == []
