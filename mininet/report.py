@@ -2,27 +2,14 @@
 
 from dataclasses import asdict, dataclass, field
 
-
-@dataclass
-class Check:
-    """One claim."""
-
-    name: str
-    ok: bool
-    detail: str
+from p4pmip.demo import report
+from p4pmip.demo.report import Check
 
 
-@dataclass
-class Handover:
-    """What a move did to the keys and to the traffic."""
+@dataclass(frozen=True, slots=True)
+class Handover(report.Handover):
+    """What a move did to the keys and to the traffic, and for how long."""
 
-    mn: str
-    uplink_key_before: int | None
-    uplink_key_after: int | None
-    downlink_key_before: int | None
-    downlink_key_after: int | None
-    lost: int
-    sent: int
     gap_ms: float
     """From the first frame at the new MAG to the first downlink packet that it delivers."""
 

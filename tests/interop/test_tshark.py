@@ -23,6 +23,7 @@ from p4pmip.wire import message as m
 from p4pmip.wire import neighbor_option as n
 from p4pmip.wire import options as o
 from p4pmip.wire.dhcpv4 import Dhcp
+from p4pmip.wire.echo import EchoRequest
 from p4pmip.wire.ethernet import EtherType
 from p4pmip.wire.gre import Gre
 from p4pmip.wire.ip import IPProtocol, IPv4Packet, IPv6Packet
@@ -235,7 +236,7 @@ def _icmpv6_packets() -> list[bytes]:
         icmpv6.RouterAdvertisement(1800, options),
         icmpv6.NeighborSolicitation(LMA, options[:1]),
         icmpv6.NeighborAdvertisement(LMA, True, True, False),
-        icmpv6.EchoRequest(1, 2, b"abc"),
+        EchoRequest(1, 2, b"abc"),
         icmpv6.packet_too_big(1452, IPv6Packet(MAG, LMA, 59, b"").encode()),
     ]
     return [IPv6Packet(MAG, LMA, IPProtocol.ICMPV6, icmpv6.encode(one, MAG, LMA), 255).encode() for one in sent]

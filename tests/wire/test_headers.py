@@ -13,6 +13,7 @@ from p4pmip.wire import neighbor_option as n
 from p4pmip.wire.arp import Arp
 from p4pmip.wire.checksum import internet_checksum
 from p4pmip.wire.dhcpv4 import Dhcp, DhcpOption
+from p4pmip.wire.echo import EchoReply, EchoRequest
 from p4pmip.wire.error import WireError
 from p4pmip.wire.ethernet import Ethernet, mac, mac_text, multicast_mac
 from p4pmip.wire.fault import Fault, Reason
@@ -41,15 +42,15 @@ icmpv6_messages: st.SearchStrategy[icmpv6.Icmpv6Message] = st.one_of(
     st.builds(icmpv6.RouterAdvertisement, u16, neighbor_options, u8, st.booleans(), st.booleans(), u32, u32),
     st.builds(icmpv6.NeighborSolicitation, ipv6, neighbor_options),
     st.builds(icmpv6.NeighborAdvertisement, ipv6, st.booleans(), st.booleans(), st.booleans(), neighbor_options),
-    st.builds(icmpv6.EchoRequest, u16, u16, payloads),
-    st.builds(icmpv6.EchoReply, u16, u16, payloads),
+    st.builds(EchoRequest, u16, u16, payloads),
+    st.builds(EchoReply, u16, u16, payloads),
     st.builds(icmpv6.Icmpv6Error, st.integers(1, 4), u8, u32, payloads),
     st.builds(icmpv6.UnknownIcmpv6, st.integers(140, 255), u8, payloads),
 )
 
 icmpv4_messages: st.SearchStrategy[icmpv4.Icmpv4Message] = st.one_of(
-    st.builds(icmpv4.EchoRequest, u16, u16, payloads),
-    st.builds(icmpv4.EchoReply, u16, u16, payloads),
+    st.builds(EchoRequest, u16, u16, payloads),
+    st.builds(EchoReply, u16, u16, payloads),
     st.builds(icmpv4.Icmpv4Error, st.sampled_from([3, 11, 12]), u8, u32, payloads),
     st.builds(icmpv4.UnknownIcmpv4, st.integers(13, 255), u8, st.binary(min_size=4, max_size=40)),
 )
@@ -253,7 +254,7 @@ def test_what_is_no_mac_address_is_refused(text: str) -> None:
         lambda: Dhcp(1, 1, bytes(6), ((0, b""),)).encode(),
         lambda: icmpv6.encode(icmpv6.RouterAdvertisement(65536), A, B),
         lambda: icmpv6.encode(icmpv6.RouterSolicitation((n.SourceLinkLayerAddress(b""),)), A, B),
-        lambda: icmpv4.encode(icmpv4.EchoRequest(65536, 0)),
+        lambda: icmpv4.encode(EchoRequest(65536, 0)),
     ],
 )
 def test_what_does_not_fit_a_header_is_refused(encode: Callable[[], bytes]) -> None:

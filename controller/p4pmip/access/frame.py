@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from p4pmip.wire import icmpv4, icmpv6
 from p4pmip.wire.arp import Arp, ArpOperation
+from p4pmip.wire.echo import EchoRequest
 from p4pmip.wire.ethernet import BROADCAST, Ethernet, EtherType
 from p4pmip.wire.icmpv6 import NEIGHBOR_DISCOVERY_HOP_LIMIT, Icmpv6Message, NeighborAdvertisement, NeighborSolicitation
 from p4pmip.wire.ip import IPProtocol, IPv4Packet, IPv6Packet
@@ -84,17 +85,16 @@ def echo_reply(frame: Ethernet, packet: IPv4Packet | IPv6Packet, mac: bytes) -> 
         if packet.protocol != IPProtocol.ICMP or packet.more_fragments or packet.fragment_offset:
             return None
         request = icmpv4.decode(packet.payload)
-        if not isinstance(request, icmpv4.EchoRequest):
+        if not isinstance(request, EchoRequest):
             return None
-        reply = icmpv4.EchoReply(request.identifier, request.sequence, request.data)
-        answer = IPv4Packet(packet.destination, packet.source, IPProtocol.ICMP, icmpv4.encode(reply), tos=packet.tos)
+        octets = icmpv4.encode(request.reply)
+        answer = IPv4Packet(packet.destination, packet.source, IPProtocol.ICMP, octets, tos=packet.tos)
         return Ethernet(frame.source, mac, EtherType.IPV4, answer.encode()).encode()
     if packet.next_header != IPProtocol.ICMPV6:
         return None
     request6 = icmpv6.decode(packet.payload, packet.source, packet.destination)
-    if not isinstance(request6, icmpv6.EchoRequest):
+    if not isinstance(request6, EchoRequest):
         return None
-    reply6 = icmpv6.EchoReply(request6.identifier, request6.sequence, request6.data)
-    octets = icmpv6.encode(reply6, packet.destination, packet.source)
+    octets = icmpv6.encode(request6.reply, packet.destination, packet.source)
     answer6 = IPv6Packet(packet.destination, packet.source, IPProtocol.ICMPV6, octets)
     return Ethernet(frame.source, mac, EtherType.IPV6, answer6.encode()).encode()

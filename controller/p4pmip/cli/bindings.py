@@ -4,6 +4,8 @@ import argparse
 import json
 from typing import Any
 
+from p4pmip.cli._arguments import add_node
+
 
 def register(commands: Any) -> None:
     """Add the command."""
@@ -11,13 +13,6 @@ def register(commands: Any) -> None:
     add_node(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
-
-
-def add_node(parser: argparse.ArgumentParser) -> None:
-    """`--node`."""
-    parser.add_argument(
-        "--node", metavar="SOCKET", help="admin socket or ADDRESS:PORT of the node; default: the one in this directory"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

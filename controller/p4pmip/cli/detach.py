@@ -3,14 +3,14 @@
 import argparse
 from typing import Any
 
-from p4pmip.cli.bindings import add_node
+from p4pmip.cli._arguments import add_mobile_node, add_node
 
 
 def register(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("detach", help="de-register a mobile node at a running MAG")
     add_node(parser)
-    parser.add_argument("mn", metavar="MN", help="the mobile node: its NAI or link-layer address")
+    add_mobile_node(parser)
     parser.set_defaults(run=run)
 
 

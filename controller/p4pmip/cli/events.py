@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any
 
-from p4pmip.cli.bindings import add_node
+from p4pmip.cli._arguments import add_node
 
 
 def register(commands: Any) -> None:

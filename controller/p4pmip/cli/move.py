@@ -3,22 +3,19 @@
 import argparse
 from typing import Any
 
-from p4pmip.cli.bindings import add_node
+from p4pmip.cli._arguments import add_link, add_mobile_node, add_node
+from p4pmip.cli.attach import order
 
 
 def register(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("move", help="move a mobile node to a running MAG, or to another link of it")
     add_node(parser)
-    parser.add_argument("mn", metavar="MN", help="the mobile node: its NAI or link-layer address")
-    parser.add_argument("link", metavar="LINK", nargs="?", help="access port, or PORT.VLAN; default: the only one")
+    add_mobile_node(parser)
+    add_link(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask for it."""
-    from p4pmip.node.client import NodeClient
-
-    done = NodeClient.find(arguments.node).post("/move", mn=arguments.mn, link=arguments.link)
-    print(f"{done['mn']}: session {done['session']} on link {done['link']} of {done['node']}")
-    return 0
+    return order("/move", arguments)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from p4pmip.cli import _targets
+from p4pmip.cli._arguments import seconds
 from p4pmip.forwarding.entry import EntryKey
 from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.reader import Count, Reader, TableRow
@@ -32,19 +33,12 @@ def register(subparsers: "_targets.Subparsers[argparse.ArgumentParser]") -> None
         help="only entries with this value of a key field, parameter, action or mn; may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--watch", metavar="SECONDS", type=_seconds, nargs="?", const=2.0, help="show again every 2 (or SECONDS)"
+        "--watch", metavar="SECONDS", type=seconds, nargs="?", const=2.0, help="show again every 2 (or SECONDS)"
     )
     parser.add_argument("--raw", action="store_true", help="show plain numbers instead of addresses and names")
     _targets.add_source(parser)
     _targets.add_json(parser)
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0.1..3600 seconds")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,11 +84,11 @@ def _rates(row: TableRow, past: Past | None, now: float) -> tuple[float, float] 
     if past is None or row.counter is None:
         return None
     before = past[1].get(row.entry.key, Count(0, 0))
-    seconds = now - past[0]
+    passed = now - past[0]
     # A counter that went back belongs to an entry that was written anew.
     return (
-        max(row.counter.packets - before.packets, 0) / seconds,
-        max(row.counter.octets - before.octets, 0) / seconds,
+        max(row.counter.packets - before.packets, 0) / passed,
+        max(row.counter.octets - before.octets, 0) / passed,
     )
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from p4pmip.cli._arguments import seconds
 from p4pmip.errors import P4pmipError
 
 if TYPE_CHECKING:
@@ -34,16 +35,9 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--node", metavar="SOCKET", help="admin socket of the node (default: the only one here)")
     parser.add_argument("--target", metavar="TARGET", help="HOST:PORT[/DEVICE_ID] of its switch (default: as it says)")
-    parser.add_argument("--interval", metavar="SECONDS", type=_seconds, default=1.0, help="default: 1")
+    parser.add_argument("--interval", metavar="SECONDS", type=seconds, default=1.0, help="default: 1")
     parser.add_argument("--once", action="store_true", help="print it once, as text")
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0.1..3600 seconds")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,8 +67,8 @@ async def _look_once(where: str, model: "Model", args: argparse.Namespace) -> No
 
     async with Remote(where, args.target) as node:
         # Counters are read twice: two readings make a rate.
-        for seconds in (0.0, args.interval):
-            await asyncio.sleep(seconds)
+        for wait in (0.0, args.interval):
+            await asyncio.sleep(wait)
             await node.know(model)
             await node.count(model)
 

@@ -13,9 +13,9 @@ from ipaddress import IPv4Address
 from p4pmip.wire import icmpv4
 from p4pmip.wire.arp import Arp, ArpOperation
 from p4pmip.wire.dhcpv4 import Dhcp, DhcpMessageType, DhcpOp, DhcpOption
+from p4pmip.wire.echo import EchoReply, EchoRequest
 from p4pmip.wire.ethernet import Ethernet, EtherType
 from p4pmip.wire.fault import Fault
-from p4pmip.wire.icmpv4 import EchoReply, EchoRequest
 from p4pmip.wire.ip import IPProtocol, IPv4Packet
 from p4pmip.wire.udp import Udp
 

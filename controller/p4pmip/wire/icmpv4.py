@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from p4pmip.wire.checksum import internet_checksum
+from p4pmip.wire.echo import EchoReply, EchoRequest
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Fault, Reason
 
@@ -20,24 +21,6 @@ class Icmpv4Type(IntEnum):
     ECHO_REQUEST = 8
     TIME_EXCEEDED = 11
     PARAMETER_PROBLEM = 12
-
-
-@dataclass(frozen=True, slots=True)
-class EchoRequest:
-    """Echo."""
-
-    identifier: int
-    sequence: int
-    data: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class EchoReply:
-    """Echo reply."""
-
-    identifier: int
-    sequence: int
-    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +72,9 @@ def decode(octets: bytes) -> Icmpv4Message | Fault:
     kind, code = octets[0], octets[1]
     match kind:
         case Icmpv4Type.ECHO_REQUEST:
-            identifier, sequence = struct.unpack_from(">HH", octets, 4)
-            return EchoRequest(identifier, sequence, octets[8:])
+            return EchoRequest.decode(octets[4:])
         case Icmpv4Type.ECHO_REPLY:
-            identifier, sequence = struct.unpack_from(">HH", octets, 4)
-            return EchoReply(identifier, sequence, octets[8:])
+            return EchoReply.decode(octets[4:])
         case _ if kind in _ERRORS:
             return Icmpv4Error(kind, code, int.from_bytes(octets[4:8], "big"), octets[8:])
         case _:
@@ -117,10 +98,10 @@ def encode(message: Icmpv4Message) -> bytes:
 
 def _type_code_body(message: Icmpv4Message) -> tuple[int, int, bytes]:
     match message:
-        case EchoRequest(identifier, sequence, data):
-            return Icmpv4Type.ECHO_REQUEST, 0, struct.pack(">HH", identifier, sequence) + data
-        case EchoReply(identifier, sequence, data):
-            return Icmpv4Type.ECHO_REPLY, 0, struct.pack(">HH", identifier, sequence) + data
+        case EchoRequest():
+            return Icmpv4Type.ECHO_REQUEST, 0, message.encode()
+        case EchoReply():
+            return Icmpv4Type.ECHO_REPLY, 0, message.encode()
         case Icmpv4Error(kind, code, parameter, invoking):
             return kind, code, struct.pack(">I", parameter) + invoking
         case UnknownIcmpv4(kind, code, body):

@@ -9,6 +9,7 @@ from enum import IntEnum
 from ipaddress import IPv6Address
 
 from p4pmip.wire.checksum import transport_checksum
+from p4pmip.wire.echo import EchoReply, EchoRequest
 from p4pmip.wire.error import WireError
 from p4pmip.wire.fault import Fault, Reason
 from p4pmip.wire.neighbor_option import (
@@ -80,24 +81,6 @@ class NeighborAdvertisement:
 
 
 @dataclass(frozen=True, slots=True)
-class EchoRequest:
-    """Echo Request (RFC 4443 §4.1)."""
-
-    identifier: int
-    sequence: int
-    data: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class EchoReply:
-    """Echo Reply (RFC 4443 §4.2)."""
-
-    identifier: int
-    sequence: int
-    data: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
 class Icmpv6Error:
     """An error message (RFC 4443 §3)."""
 
@@ -131,7 +114,6 @@ Icmpv6Message = (
 )
 
 _ADVERTISEMENT = struct.Struct(">BBHII")
-_ECHO = struct.Struct(">HH")
 
 
 def packet_too_big(mtu: int, invoking: bytes) -> Icmpv6Error:
@@ -168,11 +150,9 @@ def decode(
         return Fault(len(octets), Reason.TRUNCATED)
     match kind:
         case Icmpv6Type.ECHO_REQUEST:
-            identifier, sequence = _ECHO.unpack_from(octets, 4)
-            return EchoRequest(identifier, sequence, octets[8:])
+            return EchoRequest.decode(octets[4:])
         case Icmpv6Type.ECHO_REPLY:
-            identifier, sequence = _ECHO.unpack_from(octets, 4)
-            return EchoReply(identifier, sequence, octets[8:])
+            return EchoReply.decode(octets[4:])
         case (
             Icmpv6Type.DESTINATION_UNREACHABLE
             | Icmpv6Type.PACKET_TOO_BIG
@@ -259,10 +239,10 @@ def _type_code_body(message: Icmpv6Message) -> tuple[int, int, bytes]:
             flags = router << 7 | solicited << 6 | override << 5
             body = struct.pack(">B3x", flags) + target.packed + encode_neighbor_options(options)
             return Icmpv6Type.NEIGHBOR_ADVERTISEMENT, 0, body
-        case EchoRequest(identifier, sequence, data):
-            return Icmpv6Type.ECHO_REQUEST, 0, _ECHO.pack(identifier, sequence) + data
-        case EchoReply(identifier, sequence, data):
-            return Icmpv6Type.ECHO_REPLY, 0, _ECHO.pack(identifier, sequence) + data
+        case EchoRequest():
+            return Icmpv6Type.ECHO_REQUEST, 0, message.encode()
+        case EchoReply():
+            return Icmpv6Type.ECHO_REPLY, 0, message.encode()
         case Icmpv6Error(kind, code, parameter, invoking):
             return kind, code, struct.pack(">I", parameter) + invoking
         case UnknownIcmpv6(kind, code, body):

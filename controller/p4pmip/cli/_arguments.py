@@ -1,0 +1,28 @@
+"""Arguments that several commands take."""
+
+import argparse
+
+
+def add_node(parser: argparse.ArgumentParser) -> None:
+    """`--node`."""
+    parser.add_argument(
+        "--node", metavar="SOCKET", help="admin socket or ADDRESS:PORT of the node; default: the one in this directory"
+    )
+
+
+def add_mobile_node(parser: argparse.ArgumentParser) -> None:
+    """MN."""
+    parser.add_argument("mn", metavar="MN", help="the mobile node: its NAI or link-layer address")
+
+
+def add_link(parser: argparse.ArgumentParser) -> None:
+    """LINK."""
+    parser.add_argument("link", metavar="LINK", nargs="?", help="access port, or PORT.VLAN; default: the only one")
+
+
+def seconds(text: str) -> float:
+    """The time between two looks, for argparse's `type`."""
+    value = float(text)
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0.1..3600 seconds")
+    return value
