@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from p4pmip.errors import P4pmipError
-from p4pmip.node.log import LEVELS, log_requests, start_logging
+from p4pmip.node.log import LEVELS, log_requests, start_logging, without_identities
 
 _LOGGER = logging.getLogger("p4pmip.run")
 
@@ -45,10 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     from p4pmip.view.server import address_of
 
     view = None if arguments.view is None else address_of(arguments.view)
-    start_logging(arguments.log_level, arguments.log_json)
+    service = Service(arguments.config, arguments.node)
+    start_logging(arguments.log_level, arguments.log_json, service.names)
     if arguments.p4runtime_log is not None:
         log_requests(arguments.p4runtime_log)
-    return run_loop(_run(Service(arguments.config, arguments.node), view))
+    return run_loop(_run(service, view))
 
 
 async def _run(service: Any, view: tuple[str, int] | None) -> int:
@@ -95,7 +96,7 @@ async def _reload(service: Any) -> None:
         told = await service.reload()
     except P4pmipError as error:
         for line in str(error).splitlines():
-            _LOGGER.error("not reloaded: %s", line)
+            _LOGGER.error("not reloaded: %s", without_identities(line))
         return
     for line in told or ["nothing changed"]:
         _LOGGER.info("reloaded: %s", line)

@@ -1,13 +1,16 @@
 """Logs: every line says which node it is about and, where it is about one, which peer and mobile node.
 
-An MN-Identifier, a key or a secret stands in no line above debug level: there a session is told by its number.
+What a library says, too: whose work is done is known by the context that it is done in (`of_node`). An MN-Identifier, a
+key or a secret stands in no line above debug level: there a session is told by its number.
 """
 
 import json
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,18 @@ from p4pmip.errors import P4pmipError
 from p4pmip.p4runtime.messages import MESSAGES
 
 LEVELS = ("debug", "info", "warning", "error")
+
+_NODE: ContextVar[str] = ContextVar("node", default="")
+
+
+@contextmanager
+def of_node(*names: str) -> Iterator[None]:
+    """What is done and started meanwhile is done for these nodes."""
+    token = _NODE.set(",".join(names))
+    try:
+        yield
+    finally:
+        _NODE.reset(token)
 
 
 class NodeLogger(logging.LoggerAdapter[logging.Logger]):
@@ -35,9 +50,9 @@ class NodeLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def _about(record: logging.LogRecord) -> dict[str, object]:
-    about = dict(getattr(record, "about", None) or {})
+    about: dict[str, object] = {"node": _NODE.get(), **(getattr(record, "about", None) or {})}
     mn = about.pop("mn", None)
-    if mn is not None and record.levelno <= logging.DEBUG:
+    if isinstance(mn, bytes) and record.levelno <= logging.DEBUG:
         about["mn"] = mn.decode("utf-8", "backslashreplace")
         about.pop("session", None)
     return {key: str(value) if key != "session" else value for key, value in about.items() if value is not None}
@@ -54,10 +69,9 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line (more where an exception is told)."""
         about = _about(record)
-        if about:
-            words = [str(about.pop("node")), *(f"{key} {value}" for key, value in about.items())]
-            record = logging.makeLogRecord(record.__dict__ | {"msg": f"[{'|'.join(words)}] {record.msg}"})
-        return super().format(record)
+        words = [str(about.pop("node")), *(f"{key} {value}" for key, value in about.items())]
+        said = f"[{'|'.join(words)}] {record.getMessage()}"
+        return super().format(logging.makeLogRecord(record.__dict__ | {"msg": said, "args": None}))
 
 
 class JsonFormatter(logging.Formatter):
@@ -77,14 +91,26 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def start_logging(level: str, as_json: bool) -> None:
-    """Send what the package logs to standard error."""
+def start_logging(level: str, as_json: bool, names: Iterable[str]) -> None:
+    """Send what the package logs, and warnings of the libraries, to standard error.
+
+    Args:
+        level: Of the package's lines.
+        as_json: One JSON object a line.
+        names: The nodes of this process: lines that are about none of them in particular are about all.
+    """
+    _NODE.set(",".join(names))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
-    logger = logging.getLogger("p4pmip")
-    logger.addHandler(handler)
-    logger.setLevel(level.upper())
-    logger.propagate = False
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("p4pmip").setLevel(level.upper())
+    logging.captureWarnings(True)
+
+
+def without_identities(finding: str) -> str:
+    """A finding about a configuration, as it may stand in a log: values of a mobile node are left out."""
+    place, colon, _ = finding.partition(": '")
+    return place if colon and "mobile_nodes." in place else finding
 
 
 def log_requests(path: Path) -> None:

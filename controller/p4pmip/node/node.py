@@ -42,7 +42,9 @@ from p4pmip.node.transport import Transport
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
 from p4pmip.store.journal import Journal
+from p4pmip.wire.message import Message, UnknownMessage
 from p4pmip.wire.numbers import HandoffIndicator, MhType
+from p4pmip.wire.options import MobileNodeIdentifier
 
 Engine = LocalMobilityAnchor | MobileAccessGateway
 Observer = Callable[[str, object], None]
@@ -336,15 +338,22 @@ class Node:
                 self.links.act()
             case mobility.Alarm():
                 self.counters[f"alarm_{effect.name}"] += 1
-                self._log.about(session=effect.session_id).warning("%s: %s", effect.name, effect.detail)
+                self._about(effect.session_id).warning("%s: %s", effect.name, effect.detail)
             case mobility.Received():
                 if self._log.isEnabledFor(logging.DEBUG):
-                    self._log.about(peer=effect.source.address).debug("%s", effect.outcome)
+                    self._log.about(peer=effect.source.address, mn=_who(effect.message)).debug("%s", effect.outcome)
             case mobility.ParameterProblem():
                 # Beside a raw socket, ICMPv6 is the kernel's; what it would say is counted.
                 self.counters["parameter_problem"] += 1
                 if isinstance(self._transport, InBandTransport):
                     self._transport.parameter_problem(effect.octets, effect.pointer, effect.source)
+
+    def _about(self, session_id: int | None) -> NodeLogger:
+        """A logger of lines about a session."""
+        binding = None if session_id is None else self.binding(session_id)
+        if binding is None:
+            return self._log.about(session=session_id)
+        return self._log.about(peer=binding.tunnel.peer, session=session_id, mn=binding.mn)
 
     def _answer(self, engine: Engine, install: mobility.Install, reason: str) -> None:
         now, utc = self._clock()
@@ -401,3 +410,9 @@ class Node:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.counters["alarm_defect"] += 1
             self._log.error("a task ended", exc_info=error)
+
+
+def _who(message: Message | None) -> bytes | None:
+    """The MN-Identifier of a message."""
+    options = () if message is None or isinstance(message, UnknownMessage) else message.options
+    return next((one.identifier for one in options if isinstance(one, MobileNodeIdentifier)), None)

@@ -10,6 +10,7 @@ from p4pmip.errors import P4pmipError
 from p4pmip.node.admin import Admin
 from p4pmip.node.config import load
 from p4pmip.node.events import Events
+from p4pmip.node.log import of_node
 from p4pmip.node.node import Node
 from p4pmip.node.reload import changes
 from p4pmip.store.sqlite import SqliteJournal
@@ -63,6 +64,10 @@ class Service:
             self._stack = stack.pop_all()
 
     async def _start(self, name: str, stack: AsyncExitStack, ready: Callable[[str], None]) -> None:
+        with of_node(name):
+            await self._start_node(name, stack, ready)
+
+    async def _start_node(self, name: str, stack: AsyncExitStack, ready: Callable[[str], None]) -> None:
         config = self.config
         # A journal that is new has lost whatever there was: the time is larger than any restart counter before.
         journal = SqliteJournal.open(config.journal(name), name, restart_counter())
@@ -73,7 +78,7 @@ class Service:
             journal.close()
             raise
         await node.start(None)
-        stack.push_async_callback(node.stop)
+        stack.push_async_callback(_stop, node)
         admin = Admin(node, events, self._moved)
         await admin.start()
         stack.push_async_callback(admin.stop)
@@ -94,7 +99,8 @@ class Service:
         told = changes(self.config, config, self.names)
         prepared = [(node, node.prepare(told.applicable)) for node in self.nodes.values()]
         for node, engines in prepared:
-            await node.reconfigure(told.applicable, engines)
+            with of_node(node.name):
+                await node.reconfigure(told.applicable, engines)
         self.config = told.applicable
         return [*told.applied, *told.need_restart]
 
@@ -102,7 +108,13 @@ class Service:
         """A mobile node was moved to `here` by command: other MAGs of this process need not find out by themselves."""
         for node in self.nodes.values():
             if node is not here and node.mag is not None and any(session.mn == mn for session in node.mag.sessions()):
-                node.detach(mn)
+                with of_node(node.name):
+                    node.detach(mn)
+
+
+async def _stop(node: Node) -> None:
+    with of_node(node.name):
+        await node.stop()
 
 
 def restart_counter() -> int:

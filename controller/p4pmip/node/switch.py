@@ -234,7 +234,7 @@ class SwitchControl:
         except WriteRefused as error:
             # The next comparison finds what is left.
             self.counters["undo_refused"] += 1
-            self._log.warning("switch %s: %s", self.session.target.label, error)
+            self._log.warning("switch %s", error.summary)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -277,7 +277,7 @@ class SwitchControl:
         except WriteRefused as error:
             # It stays desired: the session compares when it is ready again.
             self.counters["refused"] += 1
-            self._log.warning("switch %s: %s", self.session.target.label, error)
+            self._log.warning("switch %s", error.summary)
 
     def link_mtu(self, binding: Binding) -> int:
         """What a mobile node may send: the smaller of the access link's MTU and what the tunnel carries."""

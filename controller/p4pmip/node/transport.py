@@ -81,7 +81,7 @@ class UdpTransport(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """asyncio: the network refused something that was sent before."""
         self.counters["send_refused"] += 1
-        _LOGGER.debug("[%s] %s", self.local, exc)
+        _LOGGER.debug("%s: %s", self.local, exc)
 
     def send(self, octets: bytes, destination: Endpoint) -> None:
         """Send one datagram."""
@@ -141,7 +141,7 @@ class MobilityHeaderTransport:
             self._socket.sendto(octets, (str(destination.address), 0))
         except OSError as error:
             self.counters["send_refused"] += 1
-            _LOGGER.debug("[%s] to %s: %s", self.local, destination, error)
+            _LOGGER.debug("%s to %s: %s", self.local, destination, error)
 
     def close(self) -> None:
         """Let go of the address; nothing if that has been done."""

@@ -38,7 +38,7 @@ from p4pmip.p4runtime.reconcile import Order, Reconciler, by_reference, ours_in
 from p4pmip.p4runtime.status import Problem, RpcProblem, TargetError, matches
 from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
 from p4pmip.p4runtime.target import Target
-from p4pmip.p4runtime.writer import Writer
+from p4pmip.p4runtime.writer import Writer, without_entries
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -257,7 +257,7 @@ class Session:
             self._timer = asyncio.get_running_loop().call_at(due, self._timed)
         if self._seen != (self.state, self.reason):
             self._seen = (self.state, self.reason)
-            _LOGGER.info("[%s] %s %s", self.target.label, self.state.value, self.reason)
+            _LOGGER.info("switch %s: %s", self.target.label, f"{self.state.value} {self.reason}".rstrip())
             self._changed.set()
             for callback in self._watchers:
                 callback(self.state, self.reason)
@@ -274,7 +274,7 @@ class Session:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _LOGGER.error("[%s] session broken", self.target.label, exc_info=error)
+            _LOGGER.error("switch %s: session broken", self.target.label, exc_info=error)
 
     def _stop(self, name: str) -> None:
         task = self._tasks.pop(name, None)
@@ -314,9 +314,9 @@ class Session:
                 self.packet_queue.put(self._packets.decode(response.packet))
                 self._packet_there.set()
             case "error":
-                _LOGGER.warning("[%s] stream error: %s", self.target.label, response.error.message)
+                _LOGGER.warning("switch %s: stream error: %s", self.target.label, response.error.message)
             case other:
-                _LOGGER.debug("[%s] %s is not used", self.target.label, other)
+                _LOGGER.debug("switch %s: %s is not used", self.target.label, other)
 
     async def _arbitrate(self, election_id: int) -> None:
         message = p4runtime_pb2.StreamMessageRequest()
@@ -352,7 +352,7 @@ class Session:
             if self._desired is not None:
                 await self.reconciler.run()
         except P4pmipError as error:
-            self._machine.prepare_failed(str(error), self._now())
+            self._machine.prepare_failed(without_entries(error), self._now())
             self._act()
             return
         self._machine.prepared()
@@ -368,7 +368,7 @@ class Session:
             try:
                 await self.reconciler.run()
             except P4pmipError as error:
-                _LOGGER.warning("[%s] not compared: %s", self.target.label, error)
+                _LOGGER.warning("switch %s: not compared: %s", self.target.label, without_entries(error))
 
     async def _keep_alive(self, seconds: float) -> None:
         """Ask now and then; a target that gives no answer at all is gone, though its connection says nothing.

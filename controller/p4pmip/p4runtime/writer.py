@@ -37,7 +37,15 @@ class WriteRefused(P4pmipError):
         first = self.refusals[0]
         others = f" (and {len(self.refusals) - 1} more)" if len(self.refusals) > 1 else ""
         operation, entry = first.update
-        super().__init__(target, f"{operation.name} {entry.table}", f"refused: {first.problem}{others}")
+        what = f"{operation.name} {entry.table}"
+        super().__init__(target, what, f"refused: {first.problem}{others}")
+        self.summary = f"{target}: {what} refused: {reason}{others}"
+        """The same without the target's own words, which may name keys of the entry."""
+
+
+def without_entries(error: P4pmipError) -> str:
+    """What is to be logged of an error: GRE keys are among the keys of entries."""
+    return error.summary if isinstance(error, WriteRefused) else str(error)
 
 
 class Writer:
