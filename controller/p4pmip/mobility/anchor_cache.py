@@ -3,7 +3,6 @@
 The layer below `anchor_registration`: it knows sessions, tickets and peers, and not why they change.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
@@ -14,12 +13,12 @@ from p4pmip.mobility.binding import Binding, Phase
 from p4pmip.mobility.cache import BindingCache, Entry, Pending
 from p4pmip.mobility.config import LmaConfig
 from p4pmip.mobility.dialects import Kind
-from p4pmip.mobility.effects import Install
+from p4pmip.mobility.effects import Install, Journal
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.entity import Entity
 from p4pmip.mobility.ordering import Disorder, from_ntp
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Record
+from p4pmip.mobility.record import Forget, Record
 from p4pmip.mobility.registrar import Refusal, Registrar
 from p4pmip.mobility.request import Request
 from p4pmip.mobility.session import Session
@@ -38,7 +37,6 @@ class AnchorCache(Entity[Entry]):
         self._registrar = Registrar(config, self.cache, self.keys, self.random)
         self._stamps: dict[bytes, tuple[int, int]] = {}
         """Last accepted timestamp and replay protection of mobile nodes whose session is gone, while a window lasts."""
-        self._old_stamps: deque[tuple[float, bytes, tuple[int, int]]] = deque()
 
     def sessions(self) -> Iterator[Session]:
         """The settled sessions, held ones included."""
@@ -73,12 +71,15 @@ class AnchorCache(Entity[Entry]):
             self._change(entry, Pending(0, Kind.DEREGISTRATION, session._replace(phase=Phase.HELD), deadline))
 
     def release_ipv4(self, entry: Entry) -> None:
-        """Let the IPv4 home address of an entry go; the prefixes stay (RFC 5846 §8.2)."""
+        """Let the IPv4 home address of an entry go; the prefixes stay (RFC 5846 §8.2), or nothing does."""
         session = entry.session
         if entry.pending is not None:
             entry.pending.ipv4_doomed = True
             return
         if session is None or session.ipv4 is None or session.phase is Phase.HELD:
+            return
+        if not session.prefixes:
+            self.delete(entry)
             return
         proposal = session._replace(ipv4=None, ipv4_router=None)
         self._change(entry, Pending(0, None, proposal, entry.deadline))
@@ -103,20 +104,23 @@ class AnchorCache(Entity[Entry]):
     def _settle(self, entry: Entry, pending: Pending, before: Session | None, now: float, utc: float) -> None:
         after = pending.proposal
         entry.session = after
+        left = entry.peer
         if before is not None:
             self._give_back(before, after, now)
-            entry.peer.sessions -= 1
+            left.sessions -= 1
         if after is None:
             assert before is not None
+            self._forget_stranger(left)
             self.timers.disarm(entry)
             self.cache.remove(entry, before)
-            self._free_session_id(before.session_id)
+            self.session_ids.give_back(before.session_id)
             self._keep_stamp(before, entry.peer, now, utc)
             self.counters["bindings_deleted"] += 1
             return
         if pending.request is not None and pending.request.peer is not None:
             entry.peer = pending.request.peer
         self._joined(entry, after, now)
+        self._forget_stranger(left)
         self.timers.arm(entry, pending.deadline)
 
     def _give_back(self, gone: Session, kept: Session | None, now: float) -> None:
@@ -130,8 +134,10 @@ class AnchorCache(Entity[Entry]):
         peer.local, peer.remote = session.path.local, session.path.peer
         peer.sessions += 1
         if peer.sessions == 1:
-            self.peers.setdefault(peer.config.address, peer)
-            heartbeat.start(self, peer, now)
+            if peer.stranger:
+                self.peers[peer.config.address] = peer
+            if self.peers.get(peer.config.address) is peer:
+                heartbeat.start(self, peer, now)
 
     def _indicate(
         self,
@@ -180,29 +186,26 @@ class AnchorCache(Entity[Entry]):
 
     # --- what outlives a session, and a restart -----------------------------------------------------------------------
 
-    def _enter(self, now: float, utc: float) -> None:
-        super()._enter(now, utc)
-        while self._old_stamps and self._old_stamps[0][0] <= now:
-            _, mn, stamps = self._old_stamps.popleft()
-            if self._stamps.get(mn) == stamps:
-                del self._stamps[mn]
+    def _expired(self, kind: str, key: str) -> None:
+        super()._expired(kind, key)
+        if kind == "stamp":
+            del self._stamps[bytes.fromhex(key)]
 
     def _keep_stamp(self, session: Session, peer: PeerState, now: float, utc: float) -> None:
         """A replayed PBU must not bring back a session that has just gone."""
         window = 0.0
         if session.timestamp:
-            window = Timestamp(session.timestamp).to_utc() + self.config.timestamp_validity_window - utc
+            window = self.config.timestamp_validity_window
+            if not self.config.mobile_node_generated_timestamp_in_use:  # such a clock says nothing of ours
+                window += Timestamp(session.timestamp).to_utc() - utc
         if session.replay:
             window = max(window, from_ntp(session.replay) + peer.config.replay_window - utc)
         if window > 0:
-            stamps = {"timestamp": session.timestamp, "replay": session.replay}
-            self._remember_stamp(session.mn, session.timestamp, session.replay, now + window)
-            self._expire("stamp", session.mn.hex(), stamps, now + window)
-
-    def _remember_stamp(self, mn: bytes, timestamp: int, replay: int, until: float) -> None:
-        before = self._stamps.get(mn, (0, 0))
-        stamps = self._stamps[mn] = max(timestamp, before[0]), max(replay, before[1])
-        self._old_stamps.append((until, mn, stamps))
+            mn, key = session.mn, session.mn.hex()
+            before = self._stamps.get(mn, (0, 0))
+            timestamp, replay = self._stamps[mn] = max(session.timestamp, before[0]), max(session.replay, before[1])
+            until = max(now + window, self._until.get(("stamp", key), 0.0))
+            self._expire("stamp", key, {"timestamp": timestamp, "replay": replay}, until)
 
     def _restore_rest(self, records: Sequence[Record], now: float, utc: float) -> None:
         super()._restore_rest(records, now, utc)
@@ -211,17 +214,17 @@ class AnchorCache(Entity[Entry]):
                 row = record.payload
                 windows = (self.config.timestamp_validity_window, *(one.replay_window for one in self.config.peers))
                 until = now + min(row["until"] - utc, max(windows))
-                self._remember_stamp(bytes.fromhex(record.key), row["timestamp"], row["replay"], until)
+                self._stamps[bytes.fromhex(record.key)] = row["timestamp"], row["replay"]
+                self._expire_at("stamp", record.key, until)
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
         peer = self.peers.get(session.path.peer.address)
         if peer is None:
             peer = self._stranger(session.path.peer) if self.config.any_mag else None
         if peer is None or session.realm not in self.config.realms:
-            self.alarm(
-                "binding_not_restored", f"{session.path.peer.address}, realm {session.realm}", session.session_id
-            )
+            self._not_restored(session, f"{session.path.peer.address}, realm {session.realm}", session.realm, now)
             return
+        self.session_ids.claim(session.session_id)
         entry = Entry(peer)
         entry.session = session
         self.cache.add(entry, session)
@@ -235,10 +238,18 @@ class AnchorCache(Entity[Entry]):
         self._joined(entry, session, now)
 
     def _stranger(self, source: Endpoint) -> PeerState:
-        """A MAG that is not configured, where any may come; it is remembered once it has a session."""
+        """A MAG that is not configured, where any may come; it may say more than PBUs while it has a session."""
         assert self.config.any_mag is not None
         config = replace(self.config.any_mag, address=source.address, port=source.port)
-        return PeerState(config, self._local_of(source.address))
+        peer = self._meet(config)
+        peer.config, peer.stranger = config, True
+        return peer
+
+    def _forget_stranger(self, peer: PeerState) -> None:
+        """Addresses come off the wire: no more is kept of them than there are sessions."""
+        if peer.stranger and not peer.sessions and self.peers.get(peer.config.address) is peer:
+            self._drop_peer(peer)
+            self.emit(Journal(Forget("peer", str(peer.config.address))))
 
     # --- peers --------------------------------------------------------------------------------------------------------
 

@@ -201,14 +201,14 @@ class AnchorRegistration(AnchorCache):
         assert profile is not None
         assert peer is not None
         base = None if entry is None else entry.session
-        number = self._new_session_id(self.cache.sessions) if base is None else base.session_id
+        number = self.session_ids.take() if base is None else base.session_id
         if number is None:
             self._refuse(request, Refusal(Status.INSUFFICIENT_RESOURCES))
             return
         proposal = self._registrar.propose(request, profile, peer, base, number, now, utc)
         if isinstance(proposal, Refusal):
             if base is None:
-                self._free_session_id(number)
+                self.session_ids.give_back(number)
             self._refuse(request, proposal)
             return
         session, kind = proposal.session, proposal.kind

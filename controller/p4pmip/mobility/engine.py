@@ -6,10 +6,12 @@ is injected. The same inputs in the same order give the same effects.
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 from ipaddress import IPv6Address, ip_address
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, get_args
+from weakref import WeakValueDictionary
 
 from p4pmip.mobility.binding import IPAddress
 from p4pmip.mobility.config import Common, Peer
@@ -19,6 +21,7 @@ from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.keys import KeyAllocator, KeyRing
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.record import Forget, Record
+from p4pmip.mobility.session_ids import SessionIds
 from p4pmip.mobility.timers import Timers
 from p4pmip.wire.authenticator import authentication_of, sign, verify
 from p4pmip.wire.error import WireError
@@ -48,6 +51,9 @@ class Engine(ABC):
         self.counters: Counter[str] = Counter()
         self.timers = Timers()
         self.peers: dict[IPAddress, PeerState] = {}
+        """Those that may speak to us."""
+        self._met: WeakValueDictionary[IPAddress, PeerState] = WeakValueDictionary()
+        """The same, and those that sessions are with although the configuration has them no longer."""
         for peer in config.peers:
             self._add_peer(peer)
         self.keys = KeyRing(KeyAllocator(config.key_first, config.key_last, config.key_quarantine, self.random))
@@ -56,11 +62,13 @@ class Engine(ABC):
         self.revoked = self.random.getrandbits(16)
         """Their last sequence number."""
         self._effects: list[Effect] = []
+        self.session_ids = SessionIds(config.session_first, config.session_last)
         self._tickets = 0
-        self._session_ids: deque[int] = deque()
-        self._next_session_id = config.session_first
         self._wall = 0.0
-        self._expiring: deque[tuple[float, Forget]] = deque()
+        self._expiring: list[tuple[float, str, str]] = []
+        """A heap of rows of the journal with when they are to go."""
+        self._until: dict[tuple[str, str], float] = {}
+        """When each of them really goes: a row may be written again before its time."""
         self._complaints: deque[float] = deque(maxlen=_COMPLAINTS_PER_SECOND)
         """When the last errors were told."""
 
@@ -88,8 +96,22 @@ class Engine(ABC):
     # --- peers -------------------------------------------------------------------------------------------------------
 
     def _add_peer(self, config: Peer) -> PeerState:
-        state = self.peers[config.address] = PeerState(config, self._local_of(config.address))
+        """A peer of the configuration; one that is known already goes on as it is."""
+        state = self.peers[config.address] = self._meet(config)
+        state.config, state.stranger = config, False
         return state
+
+    def _meet(self, config: Peer) -> PeerState:
+        """There is one state for each address, so that identity is equality."""
+        state = self._met.get(config.address)
+        if state is None:
+            state = self._met[config.address] = PeerState(config, self._local_of(config.address))
+        return state
+
+    def _drop_peer(self, peer: PeerState) -> None:
+        """It may not speak to us any more."""
+        self.timers.disarm(peer)
+        del self.peers[peer.config.address]
 
     def _local_of(self, address: IPAddress) -> Endpoint | None:
         return next((local for local in self.common.local if local.address.version == address.version), None)
@@ -224,33 +246,24 @@ class Engine(ABC):
         self.counters[f"alarm_{name}"] += 1
         self.emit(Alarm(name, detail, session_id))
 
-    # --- tickets, session ids, rows that expire ----------------------------------------------------------------------
+    # --- tickets, rows that expire -----------------------------------------------------------------------------------
 
     def _ticket(self) -> int:
         self._tickets += 1
         return self._tickets
 
-    def _new_session_id(self, taken: Container[int]) -> int | None:
-        """A small id that no session has; those given back longest ago come last."""
-        while self._next_session_id <= self.common.session_last:
-            number = self._next_session_id
-            self._next_session_id += 1
-            if number not in taken:
-                return number
-        while self._session_ids:
-            number = self._session_ids.popleft()
-            if number not in taken:
-                return number
-        return None
-
-    def _free_session_id(self, number: int) -> None:
-        if number < self._next_session_id:
-            self._session_ids.append(number)
-
     def _expire(self, kind: str, key: str, payload: Mapping[str, object], until: float) -> None:
         """Journal a row and delete it when its time has passed."""
         self.emit(Journal(Record(kind, key, {**payload, "until": until + self._wall})))
-        self._expiring.append((until, Forget(kind, key)))
+        self._expire_at(kind, key, until)
+
+    def _expire_at(self, kind: str, key: str, until: float) -> None:
+        self._until[kind, key] = until
+        heappush(self._expiring, (until, kind, key))
+
+    def _expired(self, kind: str, key: str) -> None:
+        """A row's time has passed."""
+        self.emit(Journal(Forget(kind, key)))
 
     def _restore_rest(self, records: Sequence[Record], now: float, utc: float) -> None:
         """Take over the rows that are no sessions: keys in quarantine and the counters of peers."""
@@ -263,14 +276,17 @@ class Engine(ABC):
                 peer.counter = record.payload["counter"]
         for until, key in sorted(resting):
             self.keys.allocator.rest(key, until)
-            self._expiring.append((until, Forget("key", str(key))))
+            self._expire_at("key", str(key), until)
 
     def _enter(self, now: float, utc: float) -> None:
         """What every entry point begins with: rows whose time has passed go, and how wall time stands to `now`."""
         self._wall = utc - now
         expiring = self._expiring
         while expiring and expiring[0][0] <= now:
-            self.emit(Journal(expiring.popleft()[1]))
+            until, kind, key = heappop(expiring)
+            if self._until.get((kind, key)) == until:
+                del self._until[kind, key]
+                self._expired(kind, key)
 
 
 _SENT: dict[type, str] = {

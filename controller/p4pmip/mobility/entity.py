@@ -4,18 +4,19 @@ A role says what its own messages, entries and deadlines mean; the rest is the s
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from random import Random
 from typing import Generic, TypeVar
 
 from p4pmip.mobility import heartbeat, revocation
 from p4pmip.mobility.binding import Role
 from p4pmip.mobility.config import Common
+from p4pmip.mobility.effects import Journal
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.engine import Engine
 from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Record, from_record
+from p4pmip.mobility.record import Forget, Record, from_record
 from p4pmip.mobility.session import Session
 from p4pmip.mobility.timers import Timed
 from p4pmip.wire.message import (
@@ -100,11 +101,21 @@ class Entity(Engine, Generic[Held]):
         self._enter(now, utc)
         records = list(records)
         self._restore_rest(records, now, utc)
-        for record in records:
-            if record.kind == "session":
-                session = from_record(record.payload)
-                if session.role is self.role:
-                    self._restore(session, now, utc)
+        sessions = [from_record(record.payload) for record in records if record.kind == "session"]
+        for session in sorted(sessions, key=lambda one: one.expires_utc):
+            if session.role is self.role:
+                self._restore(session, now, utc)
+
+    def _not_restored(self, session: Session, why: str, owner: Hashable, now: float) -> None:
+        """A session that this configuration has no place for: nothing of it may come back later, beside what others
+        were given meanwhile; its key rests."""
+        self.alarm("binding_not_restored", why, session.session_id)
+        self.emit(Journal(Forget("session", str(session.session_id))))
+        if session.receive_key is not None:
+            self.keys.restore(session.granularity, owner, session.receive_key)
+            until = self.keys.release(session.granularity, owner, session.receive_key, now)
+            if until is not None:
+                self._expire("key", str(session.receive_key), {}, until)
 
     def _taken(self, ticket: int) -> Held | None:
         entry = self._open.pop(ticket, None)

@@ -24,6 +24,8 @@ _DENIED = {
     int(Status.NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE): Denied.IPV6,
 }
 """Statuses after which something is not asked for again until an administrative action."""
+_DENIALS = 65536
+"""So many mobile nodes with a denial are remembered, whoever comes to an access link; then the oldest is forgotten."""
 _MEMOS = 4096
 """So many memos of mobile nodes are kept before those that have run out are dropped."""
 
@@ -44,7 +46,7 @@ class GatewayAnswers(GatewayRegistration):
             # RFC 5213 §6.9.1.2: ignored, and not sent again until somebody has looked.
             self.received(incoming, "ignored_not_what_was_asked")
             self.alarm("pba_mismatch", str(incoming.source), entry.session_id)
-            self._silence(entry)
+            self._silence(entry, now)
         elif reply.replay != entry.outstanding.replay and message.status != Status.MIPV6_ID_MISMATCH:
             self.received(incoming, "ignored_other_replay_protection")
         else:
@@ -67,14 +69,19 @@ class GatewayAnswers(GatewayRegistration):
         out_of_window = reply.message.status == Status.SEQUENCE_NUMBER_OUT_OF_WINDOW
         return waiting[0] if out_of_window and len(waiting) == 1 else None
 
-    def _silence(self, entry: ListEntry) -> None:
+    def _silence(self, entry: ListEntry, now: float) -> None:
         """Send the PBU no more; a binding that there is ends with its lifetime."""
         assert entry.outstanding is not None
-        entry.outstanding.silenced = True
-        if entry.state is State.BOUND:
-            self.timers.arm(entry, entry.expires)
-        else:
-            self.timers.disarm(entry)
+        match entry.state:
+            case State.BOUND:
+                self._deny(entry, Denied.SERVICE)
+                entry.outstanding.silenced = True
+                self.timers.arm(entry, entry.expires)
+            case State.LEAVING:
+                self._remove(entry, now)
+            case _:
+                self._deny(entry, Denied.SERVICE)
+                self._stop(entry)
 
     def _left(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         """The answer to a de-registration; its GRE option says nothing."""
@@ -238,14 +245,20 @@ class GatewayAnswers(GatewayRegistration):
             case status:
                 denied = _DENIED.get(int(status), NOTHING)
                 if denied:
-                    key = entry.mn, peer.config.address
-                    self._denied[key] = self._denied.get(key, NOTHING) | denied
+                    self._deny(entry, denied)
                 self.alarm("registration_refused", f"status {int(status)}", entry.session_id)
                 if denied and not denied & Denied.SERVICE and any(self._families(entry)):
                     self._forget_addresses(entry, denied)
                     self._again(entry, now, utc)
                 else:
                     self._stop(entry)
+
+    def _deny(self, entry: ListEntry, denied: Denied) -> None:
+        """Not to be asked for again until an administrative action."""
+        key = entry.mn, entry.peer.config.address
+        self._denied[key] = self._denied.pop(key, NOTHING) | denied
+        if len(self._denied) > _DENIALS:
+            del self._denied[next(iter(self._denied))]
 
     def _forget_addresses(self, entry: ListEntry, denied: Denied) -> None:
         """The mobile node may not have a family: what there is goes on without it."""

@@ -106,7 +106,7 @@ class GatewayList(Entity[ListEntry]):
             self._released(entry, now)
 
     def _released(self, entry: ListEntry, now: float) -> None:
-        self._free_session_id(entry.session_id)
+        self.session_ids.give_back(entry.session_id)
         if entry.key is not None:
             owner = (entry.peer.config.address, entry.profile.realm)
             until = self.keys.release(entry.granularity, owner, entry.key, now)

@@ -83,7 +83,10 @@ class GatewayRegistration(GatewayList):
         entry = self._by_session.get(session_id)
         if entry is not None and entry.state is State.BOUND and entry.wanted is not None:
             self._want(entry, entry.wanted._replace(link_local=address))
-            self._refresh(entry, now, utc)
+            if entry.outstanding is None or entry.outstanding.released is None:
+                self._refresh(entry, now, utc)
+            else:
+                entry.refresh_at = now  # as soon as that has been answered
 
     def release_ipv4(self, session_id: int, now: float, utc: float) -> None:
         """The mobile node has given its IPv4 home address back: de-register it alone (RFC 5844 §3.2.3.3, §3.4.3)."""

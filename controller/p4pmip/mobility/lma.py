@@ -74,7 +74,12 @@ class LocalMobilityAnchor(AnchorRegistration):
             if pending.kind is Kind.HANDOFF and before is not None and before.phase is Phase.ACTIVE:
                 self._left_behind(entry, before, pending.proposal, now)
             self._after(entry, now, utc)
-            self._overdue(entry, pending)
+            if pending.kind is Kind.HANDOFF and (pending.doomed or pending.ipv4_doomed):
+                # Another MAG has it now, which nobody has told.
+                purpose = revocation.Purpose.END if pending.doomed else revocation.Purpose.IPV4
+                self._revoke(entry, RevocationTrigger.ADMINISTRATIVE_REASON, purpose, now)
+            else:
+                self._overdue(entry, pending)
         self._resume(entry, now, utc)
 
     def _left_behind(self, entry: Entry, before: Session, after: Session, now: float) -> None:
@@ -113,7 +118,7 @@ class LocalMobilityAnchor(AnchorRegistration):
         self._give_back(pending.proposal, before, now)
         if before is None:
             self.cache.remove(entry, pending.proposal)
-            self._free_session_id(pending.proposal.session_id)
+            self.session_ids.give_back(pending.proposal.session_id)
         if pending.request is not None:
             self._refuse(pending.request, Refusal(Status.INSUFFICIENT_RESOURCES))
         if before is not None:
@@ -164,12 +169,18 @@ class LocalMobilityAnchor(AnchorRegistration):
                 purpose = revocation.Purpose.IPV4
             else:
                 purpose = revocation.Purpose.END
-            told = session.phase is not Phase.HELD and self._indicate(
-                entry.peer, session, trigger, purpose, now, purpose is revocation.Purpose.IPV4
-            )
-            if not told:
-                self._revocation_done(entry, purpose)
+            self._revoke(entry, trigger, purpose, now)
         return len(entries)
+
+    def _revoke(self, entry: Entry, trigger: int, purpose: revocation.Purpose, now: float) -> None:
+        """Tell the MAG that has a session, and end it when that has answered; at once if it cannot be told."""
+        session = entry.session
+        assert session is not None
+        told = session.phase is not Phase.HELD and self._indicate(
+            entry.peer, session, trigger, purpose, now, purpose is revocation.Purpose.IPV4
+        )
+        if not told:
+            self._revocation_done(entry, purpose)
 
     def revoke_peer(self, address: IPAddress, now: float) -> int:
         """End all sessions with a MAG by one indication; answers how many there are."""
@@ -197,15 +208,18 @@ class LocalMobilityAnchor(AnchorRegistration):
         """An indication was answered, or given up."""
         entry = None if done.session_id is None else self.cache.sessions.get(done.session_id)
         match done.purpose:
-            case revocation.Purpose.END | revocation.Purpose.IPV4 if entry is not None:
-                self._revocation_done(entry, done.purpose)
+            case revocation.Purpose.END | revocation.Purpose.IPV4 if entry is not None and entry.session is not None:
+                if entry.peer is done.peer:
+                    self._revocation_done(entry, done.purpose)
+                else:  # it has gone on to another MAG, which is to hear it too
+                    self._revoke(entry, done.message.trigger, done.purpose, now)
             case revocation.Purpose.RELEASE if entry is not None and status in _HAS_LEFT:
                 self._hold(entry, now)
             case revocation.Purpose.PEER | revocation.Purpose.DOMAIN if status is None or status < 128:
                 domain = revocation.named(done.message.options).mn
                 for one in list(self.cache):
                     if one.peer is done.peer and revocation.in_domain(domain, one.known.mn):
-                        self.delete(one)
+                        self._left_by(one, done.peer)
             case revocation.Purpose.PEER | revocation.Purpose.DOMAIN:
                 self.alarm("revocation_refused", f"MAG {done.peer.config.address}: status {status}")
             case _:
@@ -237,10 +251,18 @@ class LocalMobilityAnchor(AnchorRegistration):
         if status is not RevocationStatus.SUCCESS:
             return
         for entry in entries:
-            if message.flags & RevocationFlag.V and entry.known.prefixes:
+            if not message.flags & RevocationFlag.V or not entry.known.prefixes:
+                self._left_by(entry, peer)
+            elif not _leaves(entry, peer):
                 self.release_ipv4(entry)
-            else:
-                self.delete(entry)
+
+    def _left_by(self, entry: Entry, peer: PeerState) -> None:
+        """A MAG has given a session up, which goes; unless it is on its way to another MAG, and gets there."""
+        if _leaves(entry, peer):
+            assert entry.pending is not None
+            entry.pending.lapsed = True
+        else:
+            self.delete(entry)
 
     def _revocation_status(
         self, message: BindingRevocationIndication, peer: PeerState, named: revocation.Named, entries: list[Entry]
@@ -259,3 +281,11 @@ class LocalMobilityAnchor(AnchorRegistration):
         elif message.flags & RevocationFlag.V and not named.ipv4:
             return RevocationStatus.IPV4_HOME_ADDRESS_OPTION_REQUIRED
         return RevocationStatus.SUCCESS if entries else RevocationStatus.BINDING_DOES_NOT_EXIST
+
+
+def _leaves(entry: Entry, peer: PeerState) -> bool:
+    """Whether a handoff from a MAG to another is pending."""
+    pending = entry.pending
+    if pending is None or pending.kind is not Kind.HANDOFF or pending.request is None:
+        return False
+    return pending.request.peer is not peer

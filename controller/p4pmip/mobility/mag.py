@@ -95,7 +95,7 @@ class MobileAccessGateway(GatewayAnswers):
         if self._denied.get((mn, peer.config.address), NOTHING) & Denied.SERVICE:
             self.counters["attach_denied"] += 1
             return None
-        number = self._new_session_id(self._by_session)
+        number = self.session_ids.take()
         if number is None:
             self.alarm("session_ids_exhausted", f"{len(self._by_session)} in use")
             return None
@@ -148,25 +148,38 @@ class MobileAccessGateway(GatewayAnswers):
 
     def _attach_again(self, entry: ListEntry, access: AccessLink, now: float, utc: float) -> int:
         moved = entry.access != access
+        if moved:
+            self._withdraw(entry)  # where it was
         entry.access = access
         if entry.state is State.LEAVING:
             entry.state = State.REGISTERING
             self._register(entry, entry.indicator, now, utc)
         elif moved and entry.state is State.BOUND and entry.wanted is not None:
             self._want(entry, entry.wanted._replace(access=access))
-        elif entry.state is State.BOUND and entry.outstanding is None:
+        elif entry.state is State.BOUND and self._may_ask(entry):
             if entry.served and entry.session is not None:
                 self._advertise(entry, now)
             self._register(entry, entry.indicator, now, utc)  # it may have been elsewhere meanwhile
         return entry.session_id
+
+    def _may_ask(self, entry: ListEntry) -> bool:
+        """Whether nothing is being asked, nor forbidden to be (RFC 5213 §6.9.1.2)."""
+        if entry.outstanding is None:
+            return True
+        denied = self._denied.get((entry.mn, entry.peer.config.address), NOTHING)
+        return entry.outstanding.silenced and not denied & Denied.SERVICE
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
         """Mobile nodes are served again at once; a binding that was proposed but not granted is taken out."""
         profile = self.config.directory.lookup(session.mn)
         peer = self.peers.get(session.path.peer.address)
         if profile is None or peer is None or session.access is None or session.tunnel is None:
-            self.alarm("binding_not_restored", f"LMA {session.path.peer.address}", session.session_id)
+            owner = (session.path.peer.address, session.realm)
+            self._not_restored(session, f"LMA {session.path.peer.address}", owner, now)
             return
+        if (known := self._list.get((session.mn, session.access.mac))) is not None:
+            self._remove(known, now)  # it was on its way out of the journal when the newer one came into it
+        self.session_ids.claim(session.session_id)
         entry = ListEntry(session.mn, session.access, profile, peer, session.session_id)
         entry.technology, entry.granularity = session.technology, session.granularity
         entry.prefixes, entry.ipv4, entry.ipv4_router = session.prefixes, session.ipv4, session.ipv4_router
@@ -206,7 +219,7 @@ class MobileAccessGateway(GatewayAnswers):
             if outstanding.tries >= _DEREGISTRATION_TRIES:
                 self._remove(entry, now)
                 return
-        elif entry.state is State.BOUND and now >= entry.expires:
+        elif entry.wanted is not None and entry.wanted.phase is Phase.ACTIVE and now >= entry.expires:
             self.counters["binding_expired"] += 1
             self._withdraw(entry)
             self._want(entry, None)

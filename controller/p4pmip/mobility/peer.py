@@ -10,6 +10,7 @@ class PeerState(Timed):
     """One MAG (at an LMA) or one LMA (at a MAG); its deadline is that of its heartbeat."""
 
     __slots__ = (
+        "__weakref__",
         "_last_tunnel",
         "alive",
         "config",
@@ -26,6 +27,7 @@ class PeerState(Timed):
         "revocation",
         "sequence",
         "sessions",
+        "stranger",
         "tunnels",
         "user_plane",
         "waiting",
@@ -34,6 +36,8 @@ class PeerState(Timed):
     def __init__(self, config: Peer, local: Endpoint | None) -> None:
         super().__init__()
         self.config = config
+        self.stranger = False
+        """LMA: it is not configured, and known for as long as it has sessions (`LmaConfig.any_mag`)."""
         self.local = local
         """Our end point for messages that we start; where it sent to, once it sent something."""
         self.remote = config.endpoint

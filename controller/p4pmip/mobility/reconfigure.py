@@ -28,14 +28,16 @@ def reconfigure(engine: Engine, config: LmaConfig | MagConfig, now: float) -> No
         engine.forget_refusals()
     else:
         raise TypeError(f"{type(config).__name__} is not for a {type(engine).__name__}")
-    known = {peer.address: peer for peer in config.peers}
-    for address in [address for address in engine.peers if address not in known]:
-        engine.timers.disarm(engine.peers.pop(address))
-    for address, peer in known.items():
-        state = engine.peers.get(address)
-        if state is None:
-            engine._add_peer(peer)
+    known = {peer.address for peer in config.peers}
+    any_mag = config.any_mag if isinstance(config, LmaConfig) else None
+    for state in [state for address, state in engine.peers.items() if address not in known]:
+        if any_mag is None or not state.sessions:
+            engine._drop_peer(state)
         else:
-            state.config = peer
-            if state.sessions:
-                heartbeat.start(engine, state, now)
+            state.config = replace(any_mag, address=state.config.address, port=state.config.port)
+            state.stranger = True
+    for peer in config.peers:
+        engine._add_peer(peer)
+    for state in engine.peers.values():
+        if state.sessions:
+            heartbeat.start(engine, state, now)

@@ -120,7 +120,7 @@ def named(options: Sequence[o.Option]) -> Named:
             case o.MobileNodeIdentifier(IdentifierSubtype.NAI, identifier) if mn is None:
                 mn = identifier
             case o.HomeNetworkPrefix(address, length) if int(address):
-                prefixes.add(pack(int(address), length))
+                prefixes.add(pack(int(address) >> 128 - length << 128 - length, length))
             case o.IPv4HomeAddressRequest(address, _):
                 ipv4.add(pack(int(address), 0))
             case o.AlternateCareOfAddress(address):
