@@ -56,6 +56,12 @@ class Page:
             await self.call(f"{domain}.enable")
         await self.call("Page.navigate", url=url)
 
+    async def resize(self, width: int, height: int) -> None:
+        """Give the window a size."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; of a promise, what it comes to."""
         answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ async def url() -> AsyncIterator[str]:
 async def test_files_headers_and_foreign_names(url: str) -> None:
     """Everything is served with its policy; another Host, another method and another file are not."""
     async with aiohttp.ClientSession() as http:
-        for name in ("", "view.js", "view.css", "icon.svg", "state"):
+        for name in ("", "view.js", "topology.js", "view.css", "icon.svg", "state"):
             async with http.get(url + name) as answer:
                 assert answer.status == 200, name
                 assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -44,6 +46,37 @@ async def test_files_headers_and_foreign_names(url: str) -> None:
             assert answer.status == 421
         async with http.post(url) as answer:
             assert answer.status == 405
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours (WCAG 2.2)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of `#rgb` or `#rrggbb`."""
+    digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    values = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_have_contrast() -> None:
+    """Text 4.5 to 1, what is drawn 3 to 1, by day and by night."""
+    css = resources.files("p4pmip.view").joinpath("page", "view.css").read_text(encoding="utf-8")
+    schemes = [dict(re.findall(r"--(\w+): (#\w+)", text)) for text in re.findall(r":root \{(.*?)\}", css, re.DOTALL)]
+    realms = re.findall(r"\.r\d \{ --realm: (#\w+); \}", css)
+    assert len(schemes) == 2
+    assert len(realms) == 12
+    for number, scheme in enumerate(schemes):
+        for ground in ("paper", "ground"):
+            assert all(contrast(scheme[name], scheme[ground]) >= 4.5 for name in ("ink", "faint", "good", "bad"))
+        assert contrast(scheme["bad"], scheme["warning"]) >= 4.5
+        assert contrast(scheme["accent"], scheme["paper"]) >= 3
+        assert contrast(scheme["wire"], scheme["paper"]) >= 3
+        for realm in realms[6 * number : 6 * number + 6]:
+            assert all(contrast(realm, scheme[ground]) >= 3 for ground in ("paper", "tube"))
 
 
 async def test_the_stream_begins_with_everything(url: str) -> None:

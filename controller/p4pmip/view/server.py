@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from ipaddress import ip_address
+from pathlib import PurePath
 
 from aiohttp import web
 
@@ -26,7 +27,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_FILES = {"index.html": "text/html", "view.css": "text/css", "view.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_PAGE = resources.files("p4pmip.view").joinpath("page")
+_FILES = {one.name: _TYPES[PurePath(one.name).suffix] for one in _PAGE.iterdir()}
+"""The page's files, and what each is; nothing else is served."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -117,8 +121,7 @@ class ViewServer:
         name = request.match_info.get("file", "index.html")
         if name not in _FILES:
             raise web.HTTPNotFound
-        body = resources.files("p4pmip.view").joinpath("page", name).read_bytes()
-        return web.Response(body=body, content_type=_FILES[name], charset="utf-8")
+        return web.Response(body=_PAGE.joinpath(name).read_bytes(), content_type=_FILES[name], charset="utf-8")
 
     async def _state(self, _request: web.Request) -> web.Response:
         return web.json_response(self.model.since(None))

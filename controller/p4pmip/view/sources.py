@@ -122,7 +122,7 @@ class Remote:
         try:
             await self.know(model)
         except P4pmipError as error:
-            model.node(self._name, state="unreachable", reason=str(error))
+            model.node(self._name, state="unreachable", reason=f"{self._where}: {error.problem}")
 
     async def watch(self, model: Model) -> None:
         """Tell what happens, until cancelled; a node that went away may come back."""
@@ -133,7 +133,7 @@ class Remote:
             try:
                 await work(model)
             except P4pmipError as error:
-                model.node(self._name, state="unreachable", reason=str(error))
+                model.node(self._name, state="unreachable", reason=f"{self._where}: {error.problem}")
             await asyncio.sleep(self._interval)
 
     async def _poll(self, model: Model) -> None:
