@@ -13,9 +13,10 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -36,11 +37,11 @@ from p4pmip.softswitch.target.stubs import p4runtime
 LEAN = Path(__file__).parents[2] / "bench" / "programs" / "build"
 
 
-def octets(choose: random.Random) -> Frames:
+def octets(choose: random.Random, first: Sequence[int] = range(20), length: int = 70) -> Frames:
     """A command octet, then numbers at the ends of their ranges and any others, sometimes cut short."""
     while True:
-        frame = bytes([choose.randrange(15) if choose.random() < 0.9 else choose.randrange(32)])
-        while len(frame) < 70:
+        frame = bytes([choose.choice(first) if choose.random() < 0.9 else choose.randrange(256)])
+        while len(frame) < length:
             frame += choose.choice(
                 [b"\0", b"\1", b"\2", b"\3", b"\0\3", b"\x7f\xff", b"\x80\0", b"\xff" * 4, b"\x0a\1\0\1"]
             )
@@ -60,6 +61,10 @@ SOURCES: dict[str, tuple[Path | None, Callable[[random.Random], Frames]]] = {
     "hashing": (PROGRAMS, octets),
     "copies": (PROGRAMS, octets),
     "states": (PROGRAMS, octets),
+    "stacks": (PROGRAMS, partial(octets, first=(*range(0x10, 0x1B), *range(0x20, 0x23), *range(0x30, 0x33)))),
+    "flow": (PROGRAMS, partial(octets, first=(*range(8), 0xE0, 0xF0))),
+    "entries": (PROGRAMS, octets),
+    "widths": (PROGRAMS, partial(octets, length=402)),
 }
 """By name: where the program is (None: ours), and what its packets are made by."""
 WEIGHTS = {"pmip": 10.0, "loop": 1 / 256}

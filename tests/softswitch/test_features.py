@@ -1,6 +1,11 @@
-"""One packet for each feature of v1model: what goes in, what must come out. The program is programs/features.p4."""
+"""One packet for each feature of v1model: what goes in, what must come out, from both executors.
 
+The program is programs/features.p4. What needs nothing but packets and entries is in the STF files beside it.
+"""
+
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +15,11 @@ from p4pmip.softswitch.target.config import load
 from p4pmip.softswitch.target.refusal import Code, Refusal
 from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
+from p4pmip.softswitch.trace import Recorder
 
 Programs = Callable[[str], "p4runtime.ForwardingPipelineConfig"]
 
-DROP_PORT = 511
+DROP_PORT, CPU_PORT = 511, 510
 
 CASES = [
     ("nothing", "00 00 0000 aa", [(0, "00000000aa")]),
@@ -48,10 +54,23 @@ CASES = [
 ]
 
 
+@pytest.fixture(params=["interpreter", "native"])
+def start(request: pytest.FixtureRequest, program: Programs) -> Callable[[str], Running]:
+    """Starts a program with no entries, in one of the executors."""
+
+    def started(name: str) -> Running:
+        made = Running(load(program(name), DROP_PORT))
+        if request.param == "native":
+            assert made.pipeline.use_native(CPU_PORT) is not None
+        return made
+
+    return started
+
+
 @pytest.fixture
-def running(program: Programs) -> Running:
-    """The program with no entries."""
-    return Running(load(program("features"), DROP_PORT))
+def running(start: Callable[[str], Running]) -> Running:
+    """The program of this module."""
+    return start("features")
 
 
 def run(running: Running, frame: str, port: int = 1, now: float = 0.0) -> list[tuple[int, str]]:
@@ -61,9 +80,13 @@ def run(running: Running, frame: str, port: int = 1, now: float = 0.0) -> list[t
     return out
 
 
-@pytest.mark.parametrize(("frame", "expected"), [(one[1], one[2]) for one in CASES], ids=[one[0] for one in CASES])
-def test_feature(running: Running, frame: str, expected: list[tuple[int, str]]) -> None:
-    assert run(running, frame) == expected
+@pytest.mark.parametrize("executor", ["interpreter", "native"])
+def test_feature(program: Programs, executor: str) -> None:
+    """Every case, one after the other."""
+    made = Running(load(program("features"), DROP_PORT))
+    if executor == "native":
+        assert made.pipeline.use_native(CPU_PORT) is not None
+    assert {name: run(made, frame) for name, frame, _ in CASES} == {name: expected for name, _, expected in CASES}
 
 
 def write(running: Running, text: str, kind: str = "INSERT") -> None:
@@ -73,6 +96,7 @@ def write(running: Running, text: str, kind: str = "INSERT") -> None:
         *info.tables,
         *info.actions,
         *info.meters,
+        *info.counters,
         *info.registers,
         *info.action_profiles,
         *info.value_sets,
@@ -234,7 +258,128 @@ def test_idle_timeout_is_told_again_after_another_one(running: Running) -> None:
     assert len(list(running.entries.idle(11.0))) == 1
 
 
-def test_a_packet_that_never_stops_recirculating_is_dropped(program: Programs) -> None:
-    looping = Running(load(program("loop"), DROP_PORT))
+def test_a_packet_that_never_stops_recirculating_is_dropped(start: Callable[[str], Running]) -> None:
+    looping = start("loop")
     looping.pipeline.process(1, b"\0" * 20, 0.0, lambda *_: None)
     assert looping.pipeline.drops == {"passes_limit": 1}
+
+
+def test_a_select_that_nothing_fits_leaves_the_parser(start: Callable[[str], Running]) -> None:
+    """With error.NoMatch, which the program makes 0xaa of (P4-16, 12.6). BMv2 knows no such error."""
+    flow = start("flow")
+    assert run(flow, "f0 01 20 00", port=0) == [(1, "f08120aa")]
+    assert run(flow, "f0 05 00 00", port=0) == [(1, "f08500aa")]
+
+
+def test_random_keeps_to_its_bounds(start: Callable[[str], Running]) -> None:
+    flow = start("flow")
+    assert {run(flow, "07 00 00 00", port=0)[0][1] for _ in range(200)} == {f"878000{one:02x}" for one in (3, 4, 5, 6)}
+
+
+def test_assert_and_assume_that_fail_drop_and_are_counted(start: Callable[[str], Running]) -> None:
+    flow = start("flow")
+    assert run(flow, "06 01 00 00") == run(flow, "06 02 00 00") == []
+    assert [(why.split(":")[0], count) for why, count in flow.pipeline.drops.items()] == 2 * [
+        ("assertion failed at flow.p4", 1)
+    ]
+
+
+def test_messages_are_in_the_trace(start: Callable[[str], Running]) -> None:
+    flow = start("flow")
+    recorder = Recorder(flow.pipeline.program)
+    recorder.run(flow.pipeline, 0, bytes.fromhex("06030000"), 0.0)
+    assert recorder.result()["messages"] == ["key 3 of 6", "plain"]
+
+
+def test_a_hash_with_a_maximum_of_0_is_its_base(start: Callable[[str], Running]) -> None:
+    assert run(start("hashing"), "0e 12 3456 789abcde 0000 00000000", port=0) == [(1, "0e123456789abcde000000000009")]
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ("10 00 ff 77 0011 8022", "1000ff000011" "8022"),
+        ("11 ff 00 99 0011 8022", "11ff0099" "00118022"),
+        ("12 00 ff 00 0011 8022", "1200ff00" "8022"),
+        ("12 ff 00 00 0011 8022", "12ff0000" "00118022"),
+        ("13 ff 00 00 0011 8022", "13ff0000" "00118022"),
+        ("1a ff 00 00 0011 8022", "1aff0000" "00118022"),
+    ],
+)  # fmt: skip
+def test_an_element_outside_its_stack(start: Callable[[str], Running], frame: str, expected: str) -> None:
+    """Reads as an invalid header of zeros, and takes nothing. (BMv2 stops.)"""
+    assert run(start("stacks"), frame, port=0) == [(1, expected)]
+
+
+def test_members_of_an_action_profile(start: Callable[[str], Running]) -> None:
+    """Two entries share a member: what is changed in it is changed for both."""
+    states = start("states")
+    member_text = (
+        "action_profile_member { action_profile_id: <shared_actions> member_id: 5 action { action_id: <set> "
+        'params { param_id: 1 value: "%s" } } }'
+    )
+    write(states, member_text % "\\022\\064")
+    for key in ("\\001", "\\002"):
+        write(states, f'table_entry {{ table_id: <by_profile> match {{ field_id: 1 exact {{ value: "{key}" }} }} '
+              "action { action_profile_member_id: 5 } }")  # fmt: skip
+    rest = "0000000000000000"
+    assert run(states, f"0001 0000 {rest}", port=0) == [(1, f"00011234{rest}")]
+    write(states, member_text % "\\253\\315", "MODIFY")
+    assert run(states, f"0001 0000 {rest}", port=0) == [(1, f"0001abcd{rest}")]
+    assert run(states, f"0002 0000 {rest}", port=0) == [(1, f"0002abcd{rest}")]
+    assert run(states, f"0003 0000 {rest}", port=0) == [(1, f"00030000{rest}")]
+
+
+def test_direct_meter_colours_the_packets_of_its_entry(start: Callable[[str], Running]) -> None:
+    """By packets: a committed burst of 2 is green, a peak burst of 3 yellow, the others red, until time has passed."""
+    matching = start("matching")
+    key = 'match { field_id: 2 optional { value: "%s" } } '
+    then = 'action { action { action_id: <police> params { param_id: 1 value: "w" } } } '
+    rates = "meter_config { cir: 1 cburst: 2 pir: 2 pburst: 3 } "
+    write(matching, "table_entry { table_id: <policed> priority: 1 " + key % "\\001" + then + rates + "}")
+    write(matching, "table_entry { table_id: <policed> priority: 1 " + key % "\\002" + then + "}")
+
+    def colour(a: str, now: float) -> str:
+        ((_, out),) = run(matching, f"08{a}ffff" + 20 * "00", port=0, now=now)
+        assert out[2:4] == "77"
+        return out[4:8]
+
+    assert [colour("01", 10.0) for _ in range(5)] == ["0000", "0000", "0001", "0002", "0002"]
+    assert [colour("01", 11.0) for _ in range(3)] == ["0000", "0001", "0002"]
+    assert [colour("02", 11.0) for _ in range(5)] == 5 * ["0000"], "no rates"
+
+
+def test_meter_colours_by_packets(start: Callable[[str], Running]) -> None:
+    states = start("states")
+    write(states, "meter_entry { meter_id: <limits> index { index: 3 } "
+          "config { cir: 1 cburst: 1 pir: 1 pburst: 2 } }", "MODIFY")  # fmt: skip
+    frame = "0403 0000" + 8 * "00" + 500 * "00"
+    assert [run(states, frame, port=0)[0][1][4:8] for _ in range(4)] == ["0000", "0001", "0002", "0002"]
+
+
+def test_counters_are_set_by_the_controller(start: Callable[[str], Running]) -> None:
+    states = start("states")
+    write(states, "counter_entry { counter_id: <hits> index { index: 5 } data { packet_count: 7 byte_count: 100 } }",
+          "MODIFY")  # fmt: skip
+    assert run(states, "05" + 11 * "00") == []
+    wanted = p4runtime.Entity()
+    wanted.counter_entry.counter_id = next(iter(states.schema.counters))
+    wanted.counter_entry.index.index = 5
+    (read,) = states.read(wanted, 0.0)
+    assert (read.counter_entry.data.packet_count, read.counter_entry.data.byte_count) == (8, 112)
+
+
+def test_the_table_of_features_names_tests_that_are_there() -> None:
+    """docs/softswitch.md says where each feature is tested."""
+    here = Path(__file__).parent
+    text = (here.parents[1] / "docs" / "softswitch.md").read_text(encoding="utf-8")
+    table = text.split("### Features and their tests")[1].split("\n#")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| feature")]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row.split("|")[2])
+        assert named, row
+        for one in named:
+            file, _, function = one.partition("::")
+            assert (here / ("programs" if file.endswith(".stf") else ".") / file).exists(), one
+            assert not function or f"def {function}(" in (here / file).read_text(encoding="utf-8"), one

@@ -8,8 +8,8 @@ from typing import Any
 
 from p4pmip.errors import P4pmipError
 
-ACCOUNT = ("parser", "tables", "outcome")
-"""What `--json` prints; the octets of what left are for people."""
+ACCOUNT = ("parser", "tables", "messages", "outcome")
+"""What `--json` prints, messages where the program has some; the octets of what left are for people."""
 
 
 def register(subparsers: Any) -> None:
@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         tracer = offline(args.pipeline, args.p4info, args.entries)
     for frame in frames:
         result = tracer(args.port, frame)
-        print(json.dumps({key: result[key] for key in ACCOUNT}) if args.json else "\n".join(_lines(result)))
+        account = {key: result[key] for key in ACCOUNT if key in result}
+        print(json.dumps(account) if args.json else "\n".join(_lines(result)))
     return 0
 
 
@@ -73,6 +74,8 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
         key = ", ".join(f"{name}={value:#x}" for name, value in table["key"].items())
         params = ", ".join(f"{name}={value:#x}" for name, value in table["params"].items())
         yield f"table    {table['name']}({key}) {'hit' if table['hit'] else 'miss'}: {table['action']}({params})"
+    for message in result.get("messages", ()):
+        yield f"message  {message}"
     outcome = result["outcome"]
     if "drop" in outcome:
         yield f"dropped  {outcome['drop']}"

@@ -20,6 +20,9 @@ class Trace(Protocol):
     def dropped(self, action: str, place: str, fields: list[int]) -> None:
         """An action marked the packet to be dropped; the slots as they were then."""
 
+    def message(self, text: str) -> None:
+        """The program's own message (`log_msg`)."""
+
 
 class Packet:
     """The packet's octets, its slots, and what its program asked for.
@@ -35,7 +38,7 @@ class Packet:
 
     __slots__ = (
         "clone_list", "clone_session", "data", "digest", "error", "exit", "failed", "fields", "ingress_length",
-        "length", "logs", "now", "offset", "recirculate", "resubmit", "trace", "truncate",
+        "length", "now", "offset", "recirculate", "resubmit", "trace", "truncate",
     )  # fmt: skip
 
     def __init__(self, data: bytes, fields: list[int], now: float, trace: Trace | None = None) -> None:
@@ -48,7 +51,6 @@ class Packet:
         self.error: str | None = None
         self.failed: str | None = None
         self.truncate: int | None = None
-        self.logs: list[str] = []
         self.reset()
 
     def reset(self) -> None:

@@ -18,6 +18,7 @@ class Recorder:
         self.states: list[str] = []
         self.tables: list[dict[str, Any]] = []
         self.outputs: list[tuple[int, bytes]] = []
+        self.messages: list[str] = []
         self.reason: str | None = None
         self._named = _named(program, info) if info is not None else []
 
@@ -53,6 +54,10 @@ class Recorder:
         by = f"by {action} " if "." in action else ""
         self.reason = ", ".join([*why, f"marked {by}at {place}"])
 
+    def message(self, text: str) -> None:
+        """The program's own message."""
+        self.messages.append(text)
+
     def run(
         self,
         pipeline: Pipeline,
@@ -78,7 +83,8 @@ class Recorder:
         """The account as JSON: `outcome` is the port of the last packet that left, or the reason of the drop."""
         outcome = {"port": self.outputs[-1][0]} if self.outputs else {"drop": self.reason or "no copy was made"}
         outputs = [{"port": port, "hex": frame.hex()} for port, frame in self.outputs]
-        return {"parser": self.states, "tables": self.tables, "outcome": outcome, "outputs": outputs}
+        account = {"parser": self.states, "tables": self.tables, "outcome": outcome, "outputs": outputs}
+        return account | ({"messages": self.messages} if self.messages else {})
 
 
 def _named(program: Program, info: "p4info.P4Info") -> list[tuple[int, dict[int, str]]]:

@@ -23,6 +23,9 @@ control the_ingress(inout headers_t hdr, inout metadata_t meta, inout standard_m
         else if (hdr.w.op == 3) { std.mcast_grp = (bit<16>)hdr.w.a; }
         else if (hdr.w.op == 4 && std.instance_type == 0) { meta.kept = hdr.w.b + 1; resubmit_preserving_field_list(1); }
         else if (hdr.w.op == 4) { hdr.w.b = meta.kept + meta.lost; }
+        else if (hdr.w.op == 10 && std.instance_type == 0) { meta.kept = 5; resubmit_preserving_field_list(0); }
+        else if (hdr.w.op == 10) { hdr.w.b = meta.kept + meta.lost; }
+        else if (hdr.w.op == 12) { hdr.w.a = hdr.w.a + (bit<8>)std.instance_type; hdr.w.b = hdr.w.b + meta.kept; }
         else if (hdr.w.op == 5) { digest<learnt_t>(1, { hdr.w.a, hdr.w.b }); }
     }
 }
@@ -31,8 +34,10 @@ control the_egress(inout headers_t hdr, inout metadata_t meta, inout standard_me
     apply {
         if (std.instance_type == 1 || std.instance_type == 2) { hdr.w.b = meta.kept + meta.lost; }
         else if (hdr.w.op == 3) { hdr.w.b = std.egress_rid; }
-        else if (hdr.w.op == 6 && std.instance_type == 0) { meta.kept = hdr.w.b; hdr.w.a = 7; recirculate_preserving_field_list(1); }
+        else if (hdr.w.op == 6) { meta.kept = hdr.w.b; hdr.w.op = 16; hdr.w.a = 7; recirculate_preserving_field_list(1); }
         else if (hdr.w.op == 7) { clone(CloneType.E2E, (bit<32>)hdr.w.a); hdr.w.b = 1; }
+        else if (hdr.w.op == 9) { meta.kept = 0x1111; clone_preserving_field_list(CloneType.E2E, (bit<32>)hdr.w.a, 1); meta.kept = 0x2222; }
+        else if (hdr.w.op == 11) { meta.kept = 0x100; hdr.w.op = 12; recirculate_preserving_field_list(1); }
         else if (hdr.w.op == 8) { mark_to_drop(std); }
     }
 }

@@ -11,7 +11,11 @@ parser the_parser(packet_in packet, out headers_t hdr, inout metadata_t meta, in
     state start { packet.extract(hdr.d); transition accept; }
 }
 
-control the_verify(inout headers_t hdr, inout metadata_t meta) { apply { verify_checksum(hdr.d.op == 7, { hdr.d.op, hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.csum16); } }
+control the_verify(inout headers_t hdr, inout metadata_t meta) { apply { 
+    verify_checksum(hdr.d.op == 7, { hdr.d.op, hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.csum16);
+    verify_checksum_with_payload(hdr.d.op == 9, { hdr.d.op, hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.csum16);
+    verify_checksum(hdr.d.op == 16, { hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.crc16);
+} }
 
 control the_ingress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t std) {
     apply {
@@ -23,6 +27,8 @@ control the_ingress(inout headers_t hdr, inout metadata_t meta, inout standard_m
         else if (hdr.d.op == 4) { hash(hdr.d.made, HashAlgorithm.identity, 32w0, { hdr.d.a, hdr.d.b }, 32w65536); }
         else if (hdr.d.op == 5) { hash(hdr.d.made, HashAlgorithm.crc32_custom, 32w0, { hdr.d.c }, 32w77); }
         else if (hdr.d.op == 6) { hash(hdr.d.made, HashAlgorithm.crc16_custom, 32w0, { hdr.d.c }, 32w77); }
+        else if (hdr.d.op == 14) { hash(hdr.d.made, HashAlgorithm.crc16, 32w9, { hdr.d.a }, 32w0); }
+        else if (hdr.d.op == 15) { hash(hdr.d.made, HashAlgorithm.crc32, 32w0, { hdr.d.b, 16w0xffff, hdr.d.a[3:0], 4w5 }, 64w0x100000000); }
         if (std.checksum_error == 1) { hdr.d.a = 0xee; }
     }
 }
@@ -34,7 +40,15 @@ control the_egress(inout headers_t hdr, inout metadata_t meta, inout standard_me
 }
 
 control the_update(inout headers_t hdr, inout metadata_t meta) { apply { update_checksum(hdr.d.op == 7 || hdr.d.op == 2, { hdr.d.op, hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.csum16);
-    update_checksum_with_payload(hdr.d.op == 8, { hdr.d.a, hdr.d.op, hdr.d.b }, hdr.d.sum, HashAlgorithm.csum16); } }
+    update_checksum_with_payload(hdr.d.op == 8, { hdr.d.a, hdr.d.op, hdr.d.b }, hdr.d.sum, HashAlgorithm.csum16);
+    update_checksum(hdr.d.op == 10, { hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.crc16);
+    update_checksum(hdr.d.op == 11, { hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.xor16);
+    update_checksum(hdr.d.op == 12, { hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.made, HashAlgorithm.crc32);
+    update_checksum_with_payload(hdr.d.op == 13, { hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.made, HashAlgorithm.crc32);
+    update_checksum_with_payload(hdr.d.op == 17, { hdr.d.a, hdr.d.b, hdr.d.c }, hdr.d.sum, HashAlgorithm.crc16);
+    update_checksum_with_payload(hdr.d.op == 18, { hdr.d.b }, hdr.d.sum, HashAlgorithm.xor16);
+    update_checksum(hdr.d.op == 19, { hdr.d.b }, hdr.d.sum, HashAlgorithm.identity);
+} }
 
 control the_deparser(packet_out packet, in headers_t hdr) { apply { packet.emit(hdr.d); } }
 

@@ -44,6 +44,12 @@ class Expressions:
             case "expression":
                 # Expressions are wrapped in objects of type "expression", sometimes more than once.
                 return self._operation(value, place) if "op" in value else self.value(value, place)
+            case "field" if isinstance(value[0], dict):
+                # A stack's element by an index known only at run time.
+                at = self.header({"type": "expression", "value": value[0]}, place)
+                if value[1] == "$valid$":
+                    return valid_at(at)
+                return field_at(at, _member(at.header.fields, value[1], at.header.name, place))
             case "field":
                 return self.layout.field(value[0], value[1], place)
             case "hexstr":
@@ -76,6 +82,9 @@ class Expressions:
             return HeaderAt(self.layout.header(value, place))
         if kind == "expression" and "op" not in value:
             return self.header(value, place)
+        if kind == "stack_field" and value[1] == "last":
+            stack = self.layout.stack(value[0], place)
+            return HeaderAt(stack.elements[0], self._last(stack), stack.stride, stack.size)
         if kind == "expression" and value["op"] in ("dereference_header_stack", "dereference_stack"):
             stack = self.stack(value["left"], place)
             return HeaderAt(stack.elements[0], self.value(value["right"], place), stack.stride, stack.size)

@@ -125,10 +125,11 @@ def pop(f: list[int], base: int, stride: int, size: int, next_: int, count: int)
 
 
 def log(p: Packet, text: str, values: Sequence[int]) -> None:
-    """A program's own message: braces are filled one by one."""
+    """A program's own message, for a packet that is traced: braces are filled one by one."""
     for value in values:
         text = text.replace("{}", str(value), 1)
-    p.logs.append(text)
+    if p.trace is not None:
+        p.trace.message(text)
 
 
 def in_set(members: set[int], key: int, mask: int | None) -> bool:

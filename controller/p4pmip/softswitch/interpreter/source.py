@@ -41,7 +41,7 @@ class ProgramSource:
         self.states = {name: f"state_{index}" for index, name in enumerate(program.states)}
         nodes = [name for control in (program.ingress, program.egress) for name in control.nodes]
         self.nodes = {name: f"node_{index}" for index, name in enumerate(nodes)}
-        self.statements = StatementSource(self.cells)
+        self.statements = StatementSource(self.cells, trace)
 
     def text(self) -> str:
         """The module's source."""

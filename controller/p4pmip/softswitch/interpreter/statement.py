@@ -46,10 +46,12 @@ def indented(lines: list[str]) -> list[str]:
 
 
 class StatementSource:
-    """Turns statements into lines. `cells` names the Python variables of counters, meters and registers."""
+    """Turns statements into lines. `cells` names the Python variables of counters, meters and registers; messages for
+    a person are written only where `trace` says so."""
 
-    def __init__(self, cells: Mapping[str, str]) -> None:
+    def __init__(self, cells: Mapping[str, str], trace: bool) -> None:
         self.cells = cells
+        self.trace = trace
 
     def lines(self, statement: Statement) -> list[str]:
         """One statement."""
@@ -120,7 +122,7 @@ class StatementSource:
             case Exit():
                 return ["p.exit = True; return"]
             case Log(text, values):
-                return [f"log(p, {text!r}, [{', '.join(source(one) for one in values)}])"]
+                return [] if not self.trace else [f"log(p, {text!r}, [{', '.join(source(one) for one in values)}])"]
             case Assert(condition, place):
                 failure = f"assertion failed at {place}"
                 return [f"if not {source(condition)}: p.failed = {failure!r}; p.exit = True; return"]

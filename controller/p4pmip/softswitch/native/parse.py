@@ -11,6 +11,7 @@ from p4pmip.softswitch.ir import (
     Extract,
     Hash,
     Header,
+    Log,
     ParserState,
     Peek,
     SetValid,
@@ -122,6 +123,8 @@ class Parsing(Checksums):
                     b.urem(resized(b, self._csum16(calculation), full), self._nonzero(self.bits.low(size, full))),
                 )
                 b.store(resized(b, total, target.width), self.slots[target.index])
+            case Log():
+                pass  # for traced packets, which the interpreter runs
             case _:
                 raise Unsupported(type(statement).__name__)
 

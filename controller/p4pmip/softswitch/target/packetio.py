@@ -12,11 +12,11 @@ def packet_in(header: PacketMetadata | None, frame: bytes) -> "p4runtime.PacketI
     if header is None:
         message.payload = frame
         return message
-    octets = header.width // 8
+    octets = header.octets
     if len(frame) < octets:
         return None
     message.payload = frame[octets:]
-    value, left = int.from_bytes(frame[:octets], "big"), header.width
+    value, left = int.from_bytes(frame[:octets], "big"), 8 * octets
     for number, _, width in header.fields:
         left -= width
         message.metadata.add(metadata_id=number, value=encode(value >> left & (1 << width) - 1))
@@ -42,7 +42,7 @@ def packet_out(header: PacketMetadata | None, given: "p4runtime.PacketOut") -> b
         if number not in values:
             raise invalid("packet_out: metadata", name, "is missing", _choices(header))
         whole = whole << width | decode(values[number], width, f"packet_out: {name}")
-    return whole.to_bytes(header.width // 8, "big") + given.payload
+    return (whole << 8 * header.octets - header.width).to_bytes(header.octets, "big") + given.payload
 
 
 def _choices(header: PacketMetadata) -> list[str]:

@@ -94,6 +94,11 @@ class PacketMetadata:
         """In bits."""
         return sum(width for _, _, width in self.fields)
 
+    @property
+    def octets(self) -> int:
+        """On the wire: p4c fills up the last octet."""
+        return -(-self.width // 8)
+
 
 KINDS = {
     p4info.MatchField.EXACT: MatchKind.EXACT,
@@ -122,7 +127,9 @@ class Schema:
                 self.tables[one.preamble.id] = self._table(one, bool(profiles))
         if info.tables and any(table.key for table in tables.values()) and not self.tables:
             raise invalid("p4info", info.tables[0].preamble.name, "has no table of the program", sorted(tables))
-        self.profiles = {one.preamble.id: self._profile(one) for one in info.action_profiles}
+        # So does an action profile without a table.
+        used = [one for one in info.action_profiles if one.table_ids or one.preamble.name in program.profiles]
+        self.profiles = {one.preamble.id: self._profile(one) for one in used}
         self.counters = {one.preamble.id: self._cells(one, program.counters) for one in info.counters}
         self.meters = {one.preamble.id: self._cells(one, program.meters) for one in info.meters}
         self.registers = {one.preamble.id: self._register(one) for one in info.registers}
@@ -132,8 +139,8 @@ class Schema:
         self.digests = {one.preamble.id: one.preamble.name for one in info.digests}
         self._digest_names = {one.preamble.name: one.preamble.id for one in info.digests}
         headers = {one.preamble.name: one for one in info.controller_packet_metadata}
-        self.packet_in = _packet_metadata(headers.get("packet_in"))
-        self.packet_out = _packet_metadata(headers.get("packet_out"))
+        self.packet_in = self._packet_metadata(headers.get("packet_in"))
+        self.packet_out = self._packet_metadata(headers.get("packet_out"))
 
     def _table(self, table: "p4info.Table", profiles: bool) -> TableSchema:
         name = table.preamble.name
@@ -183,7 +190,21 @@ class Schema:
             choices = [kind.value for kind in MatchKind]
             raise invalid(f"p4info: table {table}, {field.name}", field.match_type, "match kind not supported", choices)
         # A key of type `error` has no width in P4Info.
-        return MatchField(field.id, field.name, index, field.bitwidth or width, KINDS[field.match_type])
+        bits = field.bitwidth or width
+        if self._is_translated(f"table {table}, {field.name}", field.type_name.name):
+            bits = width
+        return MatchField(field.id, field.name, index, bits, KINDS[field.match_type])
+
+    def _is_translated(self, place: str, type_name: str) -> bool:
+        """Whether the controller's numbers of this type have a width of their own (P4Runtime §18): they are taken as
+        they are, and must fit the program's."""
+        kind = self.info.type_info.new_types
+        if type_name not in kind or not kind[type_name].HasField("translated_type"):
+            return False
+        if kind[type_name].translated_type.HasField("sdn_string"):
+            problem = "is translated from a string, which is not supported"
+            raise Refusal(Code.UNIMPLEMENTED, f"p4info: {place}", type_name, problem, ["sdn_bitwidth"])
+        return True
 
     def _action_ref(self, table: str, candidates: Iterable[int], ref: "p4info.ActionRef") -> ActionRef:
         action = self._actions.get(ref.id)
@@ -198,11 +219,21 @@ class Schema:
         return self._reference(action, compiled, ref.scope)
 
     def _reference(self, action: "p4info.Action", compiled: int, scope: int = 0) -> ActionRef:
-        parameters = tuple((one.id, one.name, one.bitwidth) for one in action.params)
-        widths = tuple(width for _, width in self.program.actions[compiled].parameters)
-        if tuple(width for _, _, width in parameters) != widths:
-            said = [width for _, _, width in parameters]
-            raise invalid(f"p4info: action {action.preamble.name}", said, "parameters differ from the program", widths)
+        place, params = f"action {action.preamble.name}", list(action.params)
+        widths = dict(self.program.actions[compiled].parameters)
+        if {one.name for one in params} >= set(widths):
+            # The program's order; what nothing in it uses comes last.
+            order = list(widths)
+            params.sort(key=lambda one: order.index(one.name) if one.name in widths else len(order))
+        parameters = tuple(
+            (one.id, one.name, widths[one.name])
+            if one.name in widths and self._is_translated(place, one.type_name.name)
+            else (one.id, one.name, one.bitwidth)
+            for one in params
+        )
+        given = [width for _, _, width in parameters]
+        if given != list(widths.values()):
+            raise invalid(f"p4info: {place}", given, "parameters differ from the program", widths.values())
         return ActionRef(
             id=action.preamble.id,
             name=action.preamble.name,
@@ -231,6 +262,15 @@ class Schema:
         name = register.preamble.name
         _known(self.program.registers, name, "register")
         return CellSchema(register.preamble.id, name, *self.program.registers[name])
+
+    def _packet_metadata(self, header: "p4info.ControllerPacketMetadata | None") -> PacketMetadata | None:
+        if header is None:
+            return None
+        for one in header.metadata:
+            if self._is_translated(f"{header.preamble.name}, {one.name}", one.type_name.name):
+                place, problem = f"p4info: {header.preamble.name}, {one.name}", "is translated, which is not supported"
+                raise Refusal(Code.UNIMPLEMENTED, place, one.type_name.name, problem)
+        return PacketMetadata(tuple((one.id, one.name, one.bitwidth) for one in header.metadata))
 
     def digest_id(self, list_id: int) -> int | None:
         """P4Info's id of a digest of the program."""
@@ -270,15 +310,3 @@ def unknown(place: str, value: int, thing: str, known: Mapping[int, Any]) -> Ref
 def _known(known: Mapping[str, T], name: str, thing: str) -> None:
     if name not in known:
         raise invalid("p4info", name, f"the program has no such {thing}", sorted(known))
-
-
-def _packet_metadata(header: "p4info.ControllerPacketMetadata | None") -> PacketMetadata | None:
-    if header is None:
-        return None
-    fields = tuple((one.id, one.name, one.bitwidth) for one in header.metadata)
-    metadata = PacketMetadata(fields)
-    if metadata.width % 8:
-        raise Refusal(
-            Code.INVALID_ARGUMENT, f"p4info: {header.preamble.name}", metadata.width, "is not a whole number of octets"
-        )
-    return metadata
