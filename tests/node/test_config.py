@@ -38,7 +38,87 @@ FINDINGS: list[tuple[Callable[[Document], None], str]] = [
     ),
     (
         _set("realms", "operator-a", "gre", "wanted", to="keys"),
-        "configuration: realms.operator-a.gre.wanted: Input should be 'none', 'mode' or 'key': 'keys'",
+        "configuration: realms.operator-a.gre.wanted: wrong value: 'keys' (valid: 'none' or 'mode' or 'key')",
+    ),
+    (
+        _set("nodes", "mag-1", "signalling", "address", to="300.1.1.1"),
+        "configuration: nodes.mag-1.signalling.address: wrong value: '300.1.1.1' (valid: IPv4 address or IPv6 address)",
+    ),
+    (
+        _set("realms", "operator-a", "ipv4_pool", to="10.1.0.1/16"),
+        "configuration: realms.operator-a.ipv4_pool: wrong value: '10.1.0.1/16' (valid: IPv4 network (host bits 0))",
+    ),
+    (
+        _set("nodes", "mag-1", "tunnel", "dscp", to=99),
+        "configuration: nodes.mag-1.tunnel.dscp: wrong value: 99 (valid: 'uniform' or integer 0..63)",
+    ),
+    (
+        _set("nodes", "mag-1", "mag", "fixed_link_local", to="yes"),
+        "configuration: nodes.mag-1.mag.fixed_link_local: wrong value: 'yes' (valid: boolean)",
+    ),
+    (
+        _set("nodes", "mag-1", "mag", "lifetime", to="3600"),
+        "configuration: nodes.mag-1.mag.lifetime: wrong value: '3600' (valid: integer 4..262140)",
+    ),
+    (
+        _set("nodes", "mag-1", "mag", "idle_timeout", to=float("inf")),
+        "configuration: nodes.mag-1.mag.idle_timeout: wrong value: inf (valid: number above 0)",
+    ),
+    (
+        _set("nodes", "mag-1", "mag", "lma", to=True),
+        "configuration: nodes.mag-1.mag.lma: wrong value: true (valid: string)",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 0, "neighbours", to={"here": "02:00:00:00:00:01"}),
+        "configuration: nodes.mag-1.ports.0.neighbours: wrong key: 'here' (valid: IPv4 address or IPv6 address)",
+    ),
+    (
+        _set("mobile_nodes", 0, "mac", to=["02:00:00:01"]),
+        "configuration: mobile_nodes.0.mac.0: a link-layer address is six octets, as in 02:00:00:00:00:01: "
+        "'02:00:00:01'",
+    ),
+    (
+        lambda content: content["nodes"].update({"a/b": content["nodes"].pop("mag-2")}),
+        "configuration: nodes: wrong key: 'a/b' "
+        "(valid: letters, digits, '.', '_' and '-', and neither '.' nor '-' first)",
+    ),
+    (
+        lambda content: content["nodes"]["mag-1"].pop("signalling"),
+        "configuration: nodes.mag-1.signalling: missing (valid: section Signalling)",
+    ),
+    (
+        _set("nodes", to={}),
+        "configuration: nodes: must not be empty",
+    ),
+    (
+        _set("nodes", "mag-1", "admin", to="localhost:80"),
+        "configuration: nodes.mag-1.admin: neither ADDRESS:PORT, with a numeric address, nor a socket's path "
+        "(which may be ./PATH): 'localhost:80'",
+    ),
+    (
+        _set("nodes", "mag-1", "admin", to="0.0.0.0:8080"),
+        "configuration: nodes.mag-1.admin: every request names the address that it is for: give the one to listen at: "
+        "'0.0.0.0:8080'",
+    ),
+    (
+        _set("nodes", "mag-1", "admin", to="x" * 108),
+        f"configuration: nodes.mag-1.admin: too long for a socket: '{'x' * 108}' (valid: 107 octets)",
+    ),
+    (
+        _set("nodes", "mag-1", "journal", to="/nonexistent/mag-1.db"),
+        "configuration: nodes.mag-1.journal: no such folder: '/nonexistent'",
+    ),
+    (
+        _set("nodes", "mag-1", "journal", to="/"),
+        "configuration: nodes.mag-1.journal: a folder: '/'",
+    ),
+    (
+        _set("nodes", "lma", "peers", to={"other": {"address": "127.9.9.9", "realms": ["operator-c"]}}),
+        "configuration: nodes.lma.peers.other.realms: unknown realm: 'operator-c' (valid: operator-a, operator-b)",
+    ),
+    (
+        _set("nodes", "lma", "peers", to={"other": {"address": "127.9.9.9", "spi": 300, "secret_file": "/none"}}),
+        "configuration: nodes.lma.peers.other.secret_file: cannot be read: No such file or directory: '/none'",
     ),
     (
         _set("realms", "operator-a", "gre", to={"wanted": "none", "required": True}),
@@ -121,8 +201,16 @@ def test_every_finding_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     content = document(tmp_path)
     content["mobile_nodes"][0]["realm"] = "x"
     content["mobile_nodes"][1]["realm"] = "y"
+    content["mobile_nodes"][1]["imsi"] = 1  # what the file says otherwise is judged all the same
+    content["nodes"]["mag-1"]["mga"] = {}
     assert main(["check", str(write(tmp_path / "bad.toml", content))]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    findings = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1] for line in findings] == [
+        "mobile_nodes.1.imsi",
+        "nodes.mag-1.mga",
+        "mobile_nodes.0.realm",
+        "mobile_nodes.1.realm",
+    ]
 
 
 def test_the_example_is_good(capsys: pytest.CaptureFixture[str]) -> None:

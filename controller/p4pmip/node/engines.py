@@ -1,18 +1,16 @@
 """From the configuration file to the configurations of the engines: nothing is decided here."""
 
-import stat
 from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
-from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Granularity, Gre, IPAddress
 from p4pmip.mobility.config import FIXED_LINK_LOCAL, GrePolicy, LmaConfig, MagConfig, Peer, Realm
 from p4pmip.mobility.dialects import Dialect
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.node import config as file
 from p4pmip.node.identity import directory
+from p4pmip.node.secret import read_secret
 from p4pmip.wire.authenticator import Algorithm, SecurityAssociation
 from p4pmip.wire.numbers import DEFAULT_CODEPOINTS
 
@@ -179,21 +177,3 @@ def _security(name: str, peer: file.Peer) -> SecurityAssociation | None:
     return SecurityAssociation(
         peer.spi, read_secret(f"peers.{name}.secret_file", peer.secret_file), _ALGORITHM[peer.algorithm]
     )
-
-
-def read_secret(place: str, path: Path) -> bytes:
-    """The octets of a secret file, without the newline at its end.
-
-    Raises:
-        P4pmipError: It cannot be read, is empty, or others than its owner may read it.
-    """
-    try:
-        mode = path.stat().st_mode
-        octets = path.read_bytes().rstrip(b"\n")
-    except OSError as error:
-        raise P4pmipError(place, str(path), f"cannot be read: {error.strerror}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise P4pmipError(place, str(path), f"others may read it (mode {stat.S_IMODE(mode):04o})", ("0600", "0400"))
-    if not octets:
-        raise P4pmipError(place, str(path), "it is empty")
-    return octets

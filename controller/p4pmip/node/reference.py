@@ -34,7 +34,7 @@ def _section(name: str, section: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for key, field in section["properties"].items():
         default = "required" if key in section.get("required", ()) else _default(field.get("default"))
-        yield f"| `{key}` | {_kind(field)} | {default} | {field.get('description', '')} |"
+        yield f"| `{key}` | {kind(field)} | {default} | {field.get('description', '')} |"
     yield ""
 
 
@@ -46,7 +46,16 @@ def _default(value: object) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _kind(field: dict[str, Any]) -> str:
+_FORMATS = {
+    "ipv4": "IPv4 address",
+    "ipv6": "IPv6 address",
+    "ipv4network": "IPv4 network (host bits 0)",
+    "ipv6network": "IPv6 network (host bits 0)",
+}
+
+
+def kind(field: dict[str, Any]) -> str:
+    """What a key may be, by its JSON schema."""
     if "$ref" in field:
         return f"section {field['$ref'].rsplit('/', 1)[1]}"
     if "enum" in field:
@@ -54,16 +63,24 @@ def _kind(field: dict[str, Any]) -> str:
     if "const" in field:
         return f"`{field['const']}`"
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_kind(one) for one in field["anyOf"] if one.get("type") != "null"))
+        return " or ".join(dict.fromkeys(kind(one) for one in field["anyOf"] if one.get("type") != "null"))
     match field.get("type"):
         case "array":
-            return f"list of {_kind(field.get('items', {}))}"
+            return f"list of {kind(field.get('items', {}))}"
         case "object":
-            return f"table of {_kind(field.get('additionalProperties', {}))}"
-        case kind:
-            shown = str(field.get("format") or kind)
-            low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum")
-            return shown + (f" {low}..{'' if high is None else high}" if low is not None else "")
+            return f"table of {kind(field.get('additionalProperties', {}))}"
+        case named:
+            what = str(field.get("format") or named)
+            if "maxLength" in field:
+                return f"{what} of length {field.get('minLength', 0)}..{field['maxLength']}"
+            return f"{_FORMATS.get(what, what)} {_range(field)}".rstrip()
+
+
+def _range(field: dict[str, Any]) -> str:
+    if "minimum" in field:
+        return f"{field['minimum']}..{field.get('maximum', '')}"
+    words = (("exclusiveMinimum", "above"), ("exclusiveMaximum", "below"))
+    return " and ".join(f"{word} {field[key]}" for key, word in words if key in field)
 
 
 def _references(node: Any) -> Iterator[str]:

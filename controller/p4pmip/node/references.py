@@ -2,9 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from pathlib import Path
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.schema import Config, IPAddress, MobileNode, NodeSettings, Realm
+from p4pmip.node.secret import read_secret
+
+_SOCKET_PATH = 107
+"""Octets of a Unix socket's path (unix(7))."""
 
 
 def references(config: Config) -> Iterator[str]:
@@ -18,6 +23,7 @@ def references(config: Config) -> Iterator[str]:
         yield from _ports(config, f"nodes.{name}", node)
         yield from _target(config, name, node)
         yield from _ways(config, name, node)
+        yield from _files(config, name, node)
     yield from _shared(config)
 
 
@@ -85,6 +91,10 @@ def _role(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
             yield f"{where}.mag.lma: {what}: {node.mag.lma!r} (valid: {', '.join(known) or 'none is given'})"
         elif node.mag.lma in others and node.mag.lma not in node.peers:
             yield from _same_transport(where, node, node.mag.lma, others[node.mag.lma])
+    for peer, settings in node.peers.items():
+        for realm in settings.realms or ():
+            if realm not in config.realms:
+                yield f"{where}.peers.{peer}.realms: unknown realm: {realm!r} (valid: {', '.join(config.realms)})"
     for realm in node.lma.realms if node.lma else ():
         if realm not in config.realms:
             yield f"{where}.lma.realms: unknown realm: {realm!r} (valid: {', '.join(config.realms)})"
@@ -107,6 +117,26 @@ def _role(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
                 f"{where}.peers.{peer}.address: cannot be reached from {node.signalling.address}: "
                 f"'{settings.address}' (valid: an IPv{node.signalling.address.version} address)"
             )
+
+
+def _files(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
+    """What a node will open must be there, or be possible to make."""
+    where = f"nodes.{name}"
+    admin = config.admin(name)
+    for key, path in (("journal", config.journal(name)), ("admin", admin)):
+        if isinstance(path, Path):
+            if not path.parent.is_dir():
+                yield f"{where}.{key}: no such folder: '{path.parent}'"
+            elif path.is_dir():
+                yield f"{where}.{key}: a folder: '{path}'"
+    if isinstance(admin, Path) and len(str(admin).encode()) > _SOCKET_PATH:
+        yield f"{where}.admin: too long for a socket: '{admin}' (valid: {_SOCKET_PATH} octets)"
+    for peer, settings in node.peers.items():
+        if settings.secret_file is not None:
+            try:
+                read_secret(f"{where}.peers.{peer}.secret_file", settings.secret_file)
+            except P4pmipError as error:
+                yield str(error)
 
 
 def _same_transport(where: str, node: NodeSettings, lma: str, other: NodeSettings) -> Iterator[str]:

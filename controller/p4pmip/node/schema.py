@@ -3,12 +3,25 @@
 Finished configurations are frozen. What needs more than one section to be judged stands in `references`.
 """
 
+import re
+import string
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    Strict,
+    StrictBool,
+    StrictInt,
+    ValidationInfo,
+    model_validator,
+)
 
 from p4pmip.p4runtime.target import Target, parse_target
 
@@ -32,6 +45,24 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
     return path if info.context is None else info.context["folder"] / path
 
 
+def _name(text: str) -> str:
+    if not text or text.startswith((".", "-")) or set(text) - _OF_NAMES:
+        raise ValueError("letters, digits, '.', '_' and '-', and neither '.' nor '-' first")
+    return text
+
+
+def _admin(text: str) -> str:
+    address = tcp_address(text)
+    if address is not None and ip_address(address[0]).is_unspecified:
+        raise ValueError("every request names the address that it is for: give the one to listen at")
+    if address is None and re.fullmatch(r"[^/]*:\d+", text):
+        raise ValueError("neither ADDRESS:PORT, with a numeric address, nor a socket's path (which may be ./PATH)")
+    return text
+
+
+_OF_NAMES = frozenset(f"{string.ascii_letters}{string.digits}._-")
+Number = Annotated[float, Strict()]
+Name = Annotated[str, AfterValidator(_name)]
 MacText = Annotated[str, AfterValidator(_mac)]
 FilePath = Annotated[Path, AfterValidator(_beside)]
 """A file; where its path is relative, it is relative to the configuration file."""
@@ -40,14 +71,14 @@ FilePath = Annotated[Path, AfterValidator(_beside)]
 class Section(BaseModel):
     """What every section shares: unknown keys are refused, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GrePolicy(Section):
     """The policy check for GRE of one (MAG, LMA, MN) (draft-00 §3.3.1, §5.2; RFC 5845 §2.2)."""
 
     wanted: GreWanted = Field("key", description="no GRE, GRE without keys, or GRE with a pair of keys")
-    required: bool = Field(False, description="refuse (LMA) or give up (MAG) a session that would go without")
+    required: StrictBool = Field(False, description="refuse (LMA) or give up (MAG) a session that would go without")
 
     @model_validator(mode="after")
     def _can_be(self) -> "GrePolicy":
@@ -62,7 +93,7 @@ class Realm(Section):
     ipv4_pool: IPv4Network | None = Field(None, description="IPv4 home addresses (RFC 5844)")
     ipv4_router: IPv4Address | None = Field(None, description="IPv4 default router; default: the pool's first address")
     prefix_pool: IPv6Network | None = Field(None, description="home network prefixes are cut from here")
-    prefix_length: int = Field(64, ge=1, le=64, description="length of one home network prefix")
+    prefix_length: StrictInt = Field(64, ge=1, le=64, description="length of one home network prefix")
     dns: tuple[IPAddress, ...] = Field((), description="recursive name servers told to the mobile nodes")
     gre: GrePolicy = Field(GrePolicy(wanted="key", required=False), description="policy of sessions of this realm")
     keys: Literal["session", "realm"] = Field("session", description="what one pair of GRE keys stands for")
@@ -102,22 +133,22 @@ class Peer(Section):
     tunnel: IPAddress | None = Field(None, description="its tunnel end point, where it differs and is not signalled")
     dialect: DialectName = Field("rfc5845", description="how GRE keys are negotiated with it")
     gre: GrePolicy | None = Field(None, description="policy for this peer, before the realm's")
-    udp_tlv: bool = Field(False, description="IPv4-UDP encapsulation with the TLV header (RFC 5845 §7)")
-    spi: int | None = Field(None, ge=256, le=KEY_MAXIMUM, description="RFC 4285 security parameter index")
+    udp_tlv: StrictBool = Field(False, description="IPv4-UDP encapsulation with the TLV header (RFC 5845 §7)")
+    spi: StrictInt | None = Field(None, ge=256, le=KEY_MAXIMUM, description="RFC 4285 security parameter index")
     secret_file: FilePath | None = Field(None, description="file (mode 0600) with the secret of that index")
     algorithm: Literal["hmac-sha1-96", "hmac-sha256-128"] = Field("hmac-sha1-96", description="of the authenticator")
-    replay_protection: bool = Field(False, description="RFC 4285 §6: every PBU carries its option; needs spi")
-    replay_window: float = Field(7.0, gt=3, description="seconds by which that may be off")
+    replay_protection: StrictBool = Field(False, description="RFC 4285 §6: every PBU carries its option; needs spi")
+    replay_window: Number = Field(7.0, gt=3, description="seconds by which that may be off")
     realms: tuple[str, ...] | None = Field(
         None, description="at an LMA: realms of which this MAG may register mobile nodes; default: all (RFC 5213 §4)"
     )
-    heartbeat: bool = Field(True, description="false: it does not know heartbeats (RFC 5847)")
-    revocation: bool = Field(True, description="false: it does not know binding revocation (RFC 5846)")
-    global_revocation: bool = Field(
+    heartbeat: StrictBool = Field(True, description="false: it does not know heartbeats (RFC 5847)")
+    revocation: StrictBool = Field(True, description="false: it does not know binding revocation (RFC 5846)")
+    global_revocation: StrictBool = Field(
         False, description="at an LMA: this MAG may revoke all its bindings at once (RFC 5846 §13)"
     )
-    gre_not_supported_status: int = Field(181, ge=128, le=255, description="draft-00: the number of TBA1")
-    gre_required_status: int = Field(163, ge=128, le=255, description="draft-00: the number of TBA2")
+    gre_not_supported_status: StrictInt = Field(181, ge=128, le=255, description="draft-00: the number of TBA1")
+    gre_required_status: StrictInt = Field(163, ge=128, le=255, description="draft-00: the number of TBA2")
 
     @model_validator(mode="after")
     def _secret_and_spi(self) -> "Peer":
@@ -150,11 +181,11 @@ class Signalling(Section):
 class Port(Section):
     """What hangs on one port of the switch."""
 
-    number: int = Field(ge=1, le=509, description="the switch's port number")
+    number: StrictInt = Field(ge=1, le=509, description="the switch's port number")
     role: Literal["access", "transport", "service"] = Field(
         description="mobile nodes; between MAG and LMA; an operator's network behind the LMA"
     )
-    vlan: int | None = Field(None, ge=1, le=4094, description="default: untagged frames")
+    vlan: StrictInt | None = Field(None, ge=1, le=4094, description="default: untagged frames")
     mac: MacText | None = Field(None, description="the node's own link-layer address on this port")
     address: tuple[IPAddress, ...] = Field((), description="addresses the node answers for on this port")
     interface: str | None = Field(
@@ -164,7 +195,7 @@ class Port(Section):
         description="access: this machine's interface behind the port: when it goes down, everybody on it has left",
     )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
-    mtu: int = Field(1500, ge=1280, le=65535, description="of the link, in octets of IP")
+    mtu: StrictInt = Field(1500, ge=1280, le=65535, description="of the link, in octets of IP")
     neighbours: dict[IPAddress, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
     gateway: tuple[IPAddress, ...] = Field((), description="next hops of the default routes (one per family)")
 
@@ -184,15 +215,15 @@ class Route(Section):
 
     to: IPv4Network | IPv6Network = Field(description="destination")
     via: IPAddress = Field(description="next hop")
-    port: int = Field(description="the port that it is reached by")
+    port: StrictInt = Field(description="the port that it is reached by")
 
 
 class Keys(Section):
     """What both roles say about the keys that they allocate."""
 
-    key_first: int = Field(0, ge=0, le=KEY_MAXIMUM, description="smallest GRE key to allocate")
-    key_last: int = Field(KEY_MAXIMUM, ge=0, le=KEY_MAXIMUM, description="largest GRE key to allocate")
-    key_quarantine: float = Field(30.0, ge=0, description="seconds a released key rests")
+    key_first: StrictInt = Field(0, ge=0, le=KEY_MAXIMUM, description="smallest GRE key to allocate")
+    key_last: StrictInt = Field(KEY_MAXIMUM, ge=0, le=KEY_MAXIMUM, description="largest GRE key to allocate")
+    key_quarantine: Number = Field(30.0, ge=0, description="seconds a released key rests")
 
     @model_validator(mode="after")
     def _range(self) -> "Keys":
@@ -204,16 +235,18 @@ class Keys(Section):
 class Engine(Keys):
     """What both roles have of the RFCs' variables."""
 
-    heartbeat_interval: float = Field(
+    heartbeat_interval: Number = Field(
         60.0, description="seconds between heartbeats to a peer, 30 to 3600 (RFC 5847 §5); 0: none are sent"
     )
-    missing_heartbeats_allowed: int = Field(3, ge=0, description="unanswered ones until a peer counts as unreachable")
-    timestamp_based_approach_in_use: bool = Field(
+    missing_heartbeats_allowed: StrictInt = Field(
+        3, ge=0, description="unanswered ones until a peer counts as unreachable"
+    )
+    timestamp_based_approach_in_use: StrictBool = Field(
         True, description="false: PBUs are ordered by sequence numbers; the same in the whole domain (RFC 5213 §9.3)"
     )
-    bri_max_retries: int = Field(1, ge=0, description="BRIMaxRetriesNumber (RFC 5846 §11)")
-    init_min_delay_bris: float = Field(1.0, ge=0.5, description="InitMINDelayBRIs, seconds")
-    max_brack_timeout: float = Field(2.0, gt=0, description="MAX_BRACK_TIMEOUT, seconds")
+    bri_max_retries: StrictInt = Field(1, ge=0, description="BRIMaxRetriesNumber (RFC 5846 §11)")
+    init_min_delay_bris: Number = Field(1.0, ge=0.5, description="InitMINDelayBRIs, seconds")
+    max_brack_timeout: Number = Field(2.0, gt=0, description="MAX_BRACK_TIMEOUT, seconds")
 
     @model_validator(mode="after")
     def _interval(self) -> "Engine":
@@ -226,21 +259,21 @@ class Lma(Engine):
     """A local mobility anchor's own variables, by the names of the RFCs (RFC 5213 §9.1 and others)."""
 
     realms: tuple[str, ...] = Field((), description="realms anchored here; default: all")
-    min_delay_before_bce_delete: float = Field(
+    min_delay_before_bce_delete: Number = Field(
         10.0, ge=0, description="seconds for which a de-registered binding is held"
     )
-    max_delay_before_new_bce_assign: float = Field(
+    max_delay_before_new_bce_assign: Number = Field(
         1.5, ge=0, description="seconds for which a PBU waits for the old MAG's de-registration"
     )
-    timestamp_validity_window: float = Field(0.3, gt=0, description="seconds by which a timestamp may be off")
-    lifetime: int = Field(3600, ge=4, le=262140, description="longest lifetime granted, seconds")
-    gre_supported: bool = Field(True, description="false: an LMA without GRE")
-    revoke_on_handoff: bool = Field(True, description="tell the MAG that a node has left (RFC 5846 §8.1)")
-    mobile_node_generated_timestamp_in_use: bool = Field(
+    timestamp_validity_window: Number = Field(0.3, gt=0, description="seconds by which a timestamp may be off")
+    lifetime: StrictInt = Field(3600, ge=4, le=262140, description="longest lifetime granted, seconds")
+    gre_supported: StrictBool = Field(True, description="false: an LMA without GRE")
+    revoke_on_handoff: StrictBool = Field(True, description="tell the MAG that a node has left (RFC 5846 §8.1)")
+    mobile_node_generated_timestamp_in_use: StrictBool = Field(
         False, description="timestamps are the mobile nodes' own: no window (RFC 5213 §9.3)"
     )
-    accept_forced_ipv4_udp_encapsulation_request: bool = Field(False, description="RFC 5844 §5.1")
-    domain_wide_lma_upa_support: bool = Field(
+    accept_forced_ipv4_udp_encapsulation_request: StrictBool = Field(False, description="RFC 5844 §5.1")
+    domain_wide_lma_upa_support: StrictBool = Field(
         False, description="tell the tunnel end point to MAGs that do not ask for it (RFC 7389 §5)"
     )
 
@@ -249,19 +282,19 @@ class Mag(Engine):
     """A mobile access gateway's own variables."""
 
     lma: str = Field(description="the peer (or node) that anchors its mobile nodes")
-    lifetime: int = Field(3600, ge=4, le=262140, description="lifetime asked for, seconds")
-    refresh_fraction: float = Field(0.7, gt=0.1, lt=1, description="part of a lifetime after which it is extended")
-    initial_bindack_timeout: float = Field(1.0, gt=0, description="seconds until a PBU is sent again (RFC 6275 §12)")
-    max_bindack_timeout: float = Field(32.0, gt=0, description="longest time between two, seconds")
-    fixed_link_local: bool = Field(
+    lifetime: StrictInt = Field(3600, ge=4, le=262140, description="lifetime asked for, seconds")
+    refresh_fraction: Number = Field(0.7, gt=0.1, lt=1, description="part of a lifetime after which it is extended")
+    initial_bindack_timeout: Number = Field(1.0, gt=0, description="seconds until a PBU is sent again (RFC 6275 §12)")
+    max_bindack_timeout: Number = Field(32.0, gt=0, description="longest time between two, seconds")
+    fixed_link_local: StrictBool = Field(
         True, description="RFC 6543's router address on every access link; false: the LMA keeps one per mobile node"
     )
-    force_ipv4_udp_encapsulation_support: bool = Field(False, description="RFC 5844 §5.2")
-    enable_mag_local_routing: bool = Field(
+    force_ipv4_udp_encapsulation_support: StrictBool = Field(False, description="RFC 5844 §5.2")
+    enable_mag_local_routing: StrictBool = Field(
         False, description="RFC 5213 §9.2: mobile nodes of one realm reach each other here, not by way of the LMA"
     )
     identity: str = Field("", max_length=253, description="MAG-Identity, for revocations of everything (RFC 5846 §9.2)")
-    idle_timeout: float = Field(60.0, gt=0, description="seconds without traffic before a node is probed")
+    idle_timeout: Number = Field(60.0, gt=0, description="seconds without traffic before a node is probed")
 
 
 def tcp_address(text: str) -> tuple[str, int] | None:
@@ -279,11 +312,11 @@ class TunnelSettings(Section):
     """The outer header this node writes (RFC 2473, RFC 2983, RFC 6040)."""
 
     address: IPAddress = Field(description="Proxy-CoA or LMA user-plane address")
-    hop_limit: int = Field(64, ge=1, le=255, description="hop limit or TTL")
-    dscp: Literal["uniform"] | Annotated[int, Field(ge=0, le=63)] = Field(
+    hop_limit: StrictInt = Field(64, ge=1, le=255, description="hop limit or TTL")
+    dscp: Literal["uniform"] | Annotated[StrictInt, Field(ge=0, le=63)] = Field(
         "uniform", description="uniform: copied at both ends; a number: that, and the inner one stays (pipe)"
     )
-    mtu: int = Field(1500, ge=1280, le=65535, description="MTU of the path between the tunnel end points")
+    mtu: StrictInt = Field(1500, ge=1280, le=65535, description="MTU of the path between the tunnel end points")
 
 
 class NodeSettings(Section):
@@ -293,10 +326,10 @@ class NodeSettings(Section):
     tunnel: TunnelSettings = Field(description="its tunnel end point")
     target: str = Field(description="the switch: HOST:PORT[/DEVICE_ID], or the name of a target in `inventory`")
     journal: FilePath | None = Field(None, description="SQLite file of the bindings; default: NODE.db beside the file")
-    admin: str | None = Field(
+    admin: Annotated[str, AfterValidator(_admin)] | None = Field(
         None, description="admin API: a Unix socket's path, or ADDRESS:PORT; default: NODE.sock beside the file"
     )
-    reconcile_interval: float = Field(
+    reconcile_interval: Number = Field(
         300.0,
         ge=0,
         description="seconds between comparisons of the switch with what it should hold; 0: at connects only",
@@ -325,7 +358,7 @@ class Config(Section):
 
     realms: dict[str, Realm] = Field(min_length=1, description="operators, by name")
     mobile_nodes: tuple[MobileNode, ...] = Field((), description="who may attach")
-    nodes: dict[str, NodeSettings] = Field(min_length=1, description="MAGs and LMAs, by name")
+    nodes: dict[Name, NodeSettings] = Field(min_length=1, description="MAGs and LMAs, by name")
     inventory: FilePath | None = Field(
         None, description="TOML file of targets by name, with their TLS files and what they do differently"
     )
