@@ -1,9 +1,12 @@
-"""A full disk, and messages that were heard before: refused, counted, and the bindings there are unharmed."""
+"""A journal that fails, and messages that were heard before: refused, counted, and the bindings there are unharmed."""
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
 
+import pytest
 from tests.node.world import document, running, until
 
 from p4pmip.mobility.binding import Phase
@@ -22,22 +25,45 @@ def attach(service: Service, number: int) -> None:
     service.nodes["mag-1"].attach(mac.hex().encode() + b"@operator-a", LINK, mac, NEW)
 
 
-async def test_a_full_disk_is_status_130_and_an_alarm(tmp_path: Path) -> None:
+def full(connection: Connection, _path: Path) -> None:
+    """SQLite's own limit of the file: what it answers is what a full disk answers."""
+    connection.execute("PRAGMA max_page_count = 1")
+
+
+def read_only(connection: Connection, _path: Path) -> None:
+    """It refuses to write, as it does for a file system that has become read-only."""
+    connection.execute("PRAGMA query_only = 1")
+
+
+def corrupt(connection: Connection, path: Path) -> None:
+    """Everything behind the first page is overwritten while the node runs, and nothing of it is in memory."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    connection.execute("PRAGMA shrink_memory")
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [(full, "disk_full"), (read_only, "read_only"), (corrupt, "corrupt")])
+async def test_a_journal_that_fails_is_status_130_and_an_alarm(
+    tmp_path: Path, spoil: Callable[[Connection, Path], None], reason: str
+) -> None:
     async with running(tmp_path, document(tmp_path)) as (service, _):
         lma = service.nodes["lma"]
         attach(service, 0)
         await until(service, lambda: any(True for _ in lma.sessions()))
-        # SQLite's own limit of the file: what it answers is what a full disk answers.
-        lma.journal._journal._connection.execute("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
+        spoil(lma.journal._journal._connection, tmp_path / "lma.db")  # type: ignore[attr-defined]
         with service.events["lma"].listen() as listener:
-            number, refused = 0, False
+            number, refused = 0, ""
             while not refused:
                 number += 1
                 attach(service, number)
                 while not isinstance((event := await listener.queue.get()).what, Answered):
                     pass
-                refused = event.what.refused == "disk_full"
-        assert lma.installer.counters["refused_disk_full"] == 1
+                refused = event.what.refused
+        assert refused == reason
+        assert lma.installer.counters[f"refused_{reason}"] == 1
         assert lma.lma is not None
         assert lma.lma.counters["alarm_install_refused"] == 1
         with service.events["lma"].listen(after=0) as listener:
@@ -47,6 +73,7 @@ async def test_a_full_disk_is_status_130_and_an_alarm(tmp_path: Path) -> None:
                 if isinstance(what, Send) and isinstance(what.message, BindingAcknowledgement):
                     answers.append(what.message.status)
         assert answers.count(Status.INSUFFICIENT_RESOURCES) == 1
+        assert answers.count(Status.ACCEPTED) == number
         assert len(list(lma.sessions())) == number
 
 

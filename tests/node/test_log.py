@@ -130,5 +130,9 @@ async def test_the_text_says_the_same(tmp_path: Path) -> None:
 def test_a_finding_about_a_mobile_node_is_logged_without_who_it_is() -> None:
     told = without_identities("x.toml: mobile_nodes.4: nai is already that of mobile_nodes.0: 'mn-1@a.example'")
     assert told == "x.toml: mobile_nodes.4: nai is already that of mobile_nodes.0"
-    other = "x.toml: nodes.lma.target: already that of nodes.mag: 'h:1/0'"
-    assert without_identities(other) == other
+    assert without_identities("mobile_nodes.4.nai: wrong value: 'x' (valid: y)") == "mobile_nodes.4.nai: wrong value"
+    for other in (
+        "x.toml: nodes.lma.target: already that of nodes.mag: 'h:1/0'",
+        "x.toml: mobile_nodes.4.realm: unknown realm: 'x' (valid: y)",
+    ):
+        assert without_identities(other) == other

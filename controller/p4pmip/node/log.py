@@ -7,6 +7,7 @@ key or a secret stands in no line above debug level: there a session is told by 
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from p4pmip.errors import P4pmipError
 from p4pmip.p4runtime.messages import MESSAGES
 
 LEVELS = ("debug", "info", "warning", "error")
+_OF_A_NAI = re.compile(r"mobile_nodes\.\d+(\.|: )nai\b")
 
 _NODE: ContextVar[str] = ContextVar("node", default="")
 
@@ -108,9 +110,9 @@ def start_logging(level: str, as_json: bool, names: Iterable[str]) -> None:
 
 
 def without_identities(finding: str) -> str:
-    """A finding about a configuration, as it may stand in a log: values of a mobile node are left out."""
-    place, colon, _ = finding.partition(": '")
-    return place if colon and "mobile_nodes." in place else finding
+    """A finding about a configuration, as it may stand in a log: without an MN-Identifier."""
+    place, quote, _ = finding.partition(": '")
+    return place if quote and _OF_A_NAI.search(place) else finding
 
 
 def log_requests(path: Path) -> None:
