@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.lab.started import HERE, LACKING
+from tests.lab.started import HERE, LACKING, machine
 
 pytestmark = [
     pytest.mark.root,
@@ -57,6 +57,14 @@ def test_make_hands_on_what_was_asked_for_and_nothing_else() -> None:
         command = ["make", "-n", "-s", "lab", *words]
         done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True)
         assert done.stdout.split("python ", 1)[1].split() == wanted.split()
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/lab.md"])
+def test_the_documents_name_every_package(document: str) -> None:
+    """The line that one copies installs all that is asked for."""
+    text = (HERE.parent / document).read_text()
+    line = next(line for line in text.splitlines() if "apt-get install" in line and "mininet" in line)
+    assert set(line.split()) >= set(machine().PACKAGES.values())
 
 
 @pytest.mark.parametrize("words", [["scenario.py", "overlap"], ["lab.py"]])

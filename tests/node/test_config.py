@@ -262,6 +262,17 @@ def test_ipsec_policies_are_swanctl_syntax(capsys: pytest.CaptureFixture[str]) -
     assert sum(key == "remote_addrs" for key, _ in settings) == 2
 
 
+def test_ipsec_policies_of_all_nodes_are_those_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = []
+    for name in ("lma", "mag-1", "mag-2"):
+        assert main(["ipsec", str(EXAMPLE), "--node", name]) == 0
+        parts.append(f"# {name}\n{capsys.readouterr().out}")
+    assert main(["ipsec", str(EXAMPLE)]) == 0
+    assert capsys.readouterr().out == "".join(parts)
+    assert main(["ipsec", str(EXAMPLE), "--node", "mag-9"]) == 2
+    assert capsys.readouterr().err == "p4pmip: --node: no such node: 'mag-9' (valid: lma, mag-1, mag-2)\n"
+
+
 @pytest.mark.requirement(
     "R5213-4-3",
     "R5213-9.1-1",

@@ -12,10 +12,10 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "ipsec",
         help="print strongSwan policies for a node's peers",
-        description="Print the connections of swanctl.conf that protect a node's signalling and tunnels.",
+        description="Print the connections of swanctl.conf that protect the signalling and the tunnels of nodes.",
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="TOML file")
-    parser.add_argument("--node", metavar="NAME", help="the node; default: the only one")
+    parser.add_argument("--node", metavar="NAME", help="this node only; default: all, each for its own host")
     parser.set_defaults(run=run)
 
 
@@ -25,8 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
     from p4pmip.node.ipsec import swanctl
 
     config = load(arguments.config)
-    name = arguments.node or (next(iter(config.nodes)) if len(config.nodes) == 1 else None)
-    if name not in config.nodes:
-        raise P4pmipError("--node", name, "which node?" if name is None else "no such node", config.nodes)
-    print(swanctl(config, name), end="")
+    if arguments.node is not None and arguments.node not in config.nodes:
+        raise P4pmipError("--node", arguments.node, "no such node", config.nodes)
+    names = list(config.nodes) if arguments.node is None else [arguments.node]
+    for name in names:
+        if len(names) > 1:
+            print(f"# {name}")
+        print(swanctl(config, name), end="")
     return 0
