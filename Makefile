@@ -78,8 +78,8 @@ bench: $(VENV)/.bench ## every figure beside its peer; under ten minutes
 	@PYTHONPATH=. $(BIN)/python bench/run.py
 
 KILLS ?= 200
-kill: $(VENV)/.dev ## kill -9 of nodes and switches under load (KILLS=N, EXECUTOR=native|interpreter)
-	@PYTHONPATH=. $(BIN)/python tests/kill.py $(KILLS) $(EXECUTOR)
+kill: $(VENV)/.dev ## kill -9 of nodes and switches under load (KILLS=N, EXECUTOR=native|interpreter, SEED=N)
+	@PYTHONPATH=. $(BIN)/python tests/kill.py $(KILLS) $(EXECUTOR) $(if $(filter-out file,$(origin SEED)),$(SEED))
 
 conformance: $(VENV)/.dev ## the tests of every row of docs/conformance.md, and counts
 	@$(BIN)/python -m pytest -q -m requirement

@@ -1,4 +1,4 @@
-"""Kill the LMA, a MAG or a switch at random instants under load: `python tests/kill.py [kills] [executor]`.
+"""Kill the LMA, a MAG or a switch at random instants under load: `python tests/kill.py [kills] [executor] [seed]`.
 
 Every process is real: two switches, an LMA, a MAG, each killed with SIGKILL and started again while mobile nodes attach
 at 100 a second. After each: no binding that the MAG had been acknowledged is lost or has another uplink key, no key
@@ -171,9 +171,9 @@ async def kill_one(victim: Process, traffic: Traffic) -> str:
     return f"{lost} of {sent} datagrams lost while it was down" if lost or not sent else ""
 
 
-async def main(kills: int, executor: str) -> int:
-    """The answer is the exit status."""
-    randomness, failures = random.Random(), 0
+async def main(kills: int, executor: str, seed: int) -> int:
+    """The answer is the exit status; who is killed after how long is the seed's."""
+    randomness, failures = random.Random(seed), 0
     with tempfile.TemporaryDirectory(prefix="p4pmip-kill-") as temporary:
         folder = Path(temporary)
         content = configuration(folder)
@@ -206,7 +206,7 @@ async def main(kills: int, executor: str) -> int:
             await traffic.close()
             for process in reversed(processes):
                 await process.kill()
-    print(f"{kills} kills, {failures} failures")
+    print(f"{kills} kills, {failures} failures; seed {seed}")
     return 1 if failures else 0
 
 
@@ -231,4 +231,5 @@ async def judge(
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10, sys.argv[2] if sys.argv[2:] else "")))
+    kills, executor, seed = (*sys.argv[1:4], *("10", "", "")[len(sys.argv) - 1 :])
+    sys.exit(asyncio.run(main(int(kills), executor, int(seed or random.SystemRandom().randrange(1 << 32)))))
