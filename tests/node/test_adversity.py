@@ -10,7 +10,7 @@ import pytest
 from tests.node.world import document, running, until
 
 from p4pmip.mobility.binding import Phase
-from p4pmip.mobility.effects import Send
+from p4pmip.mobility.effects import Install, Send
 from p4pmip.node.install import Answered
 from p4pmip.node.service import Service
 from p4pmip.wire.message import BindingAcknowledgement, BindingUpdate
@@ -102,3 +102,36 @@ async def test_a_replayed_pbu_changes_nothing(tmp_path: Path) -> None:
             Status.TIMESTAMP_MISMATCH,
         )
         assert list(lma.sessions()) == before
+
+
+async def test_a_node_that_is_told_to_stop_finishes_what_is_under_way(tmp_path: Path) -> None:
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        lma = service.nodes["lma"]
+        with service.events["lma"].listen() as listener:
+            for number in range(60):
+                attach(service, number)
+            while not isinstance((await listener.queue.get()).what, Answered):
+                pass
+            await lma.stop()
+        with service.events["lma"].listen(after=0) as listener:
+            told = []
+            while not listener.queue.empty():
+                told.append(listener.queue.get_nowait().what)
+        installs = [one for one in told if isinstance(one, Install)]
+        answered = [one for one in told if isinstance(one, Answered)]
+        sent = [one.message for one in told if isinstance(one, Send)]
+        granted = [one for one in sent if isinstance(one, BindingAcknowledgement) and one.status == Status.ACCEPTED]
+        assert len(installs) > 1
+        assert {one.install.ticket for one in answered if not one.refused} == {one.ticket for one in installs}
+        assert len(granted) == len(installs)
+        held = len(list(lma.sessions()))
+        assert held == len(granted)
+
+        again = Service(tmp_path / "figure-1.toml", ["lma"])
+        await service.admins["lma"].stop()
+        await again.start()
+        restarted = again.nodes["lma"]
+        drift = restarted.switch.session.drift
+        assert len(list(restarted.sessions())) == held
+        assert not any(drift[kind] for kind in ("missing", "changed", "orphaned"))
+        await again.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import logging
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,13 @@ from p4pmip.node.carrier import Carriers
 async def watch() -> None:
     """In a namespace of its own: a pair of interfaces, whose other end goes down."""
     lost: asyncio.Queue[int] = asyncio.Queue()
-    watching = asyncio.create_task(Carriers({"here": (11, 515)}, lost.put_nowait).run())
+    told: asyncio.Queue[str] = asyncio.Queue()
+    handler = logging.Handler()
+    handler.emit = lambda record: told.put_nowait(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("p4pmip").addHandler(handler)
+    watching = asyncio.create_task(Carriers({"here": (11, 515), "nowhere": (9,)}, lost.put_nowait).run())
+    async with asyncio.timeout(10):
+        assert (await told.get()).startswith("interface nowhere is not there")
     ip("link", "set", "other", "down")  # an interface that nobody asked about
     ip("link", "set", "there", "down")
     async with asyncio.timeout(10):
@@ -24,6 +31,7 @@ async def watch() -> None:
     async with asyncio.timeout(10):
         assert [await lost.get(), await lost.get()] == [11, 515]
     assert lost.empty()
+    assert told.empty()
     watching.cancel()
 
 

@@ -1,8 +1,10 @@
 """Whether the interfaces behind a switch's ports have a carrier, by rtnetlink, where they are this machine's."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_LOGGER = logging.getLogger(__name__)
 _UP_AND_RUNNING = 0x1 | 0x40
 """IFF_UP and IFF_RUNNING (netdevice(7))."""
 
@@ -28,6 +30,8 @@ class Carriers:
             await netlink.bind()  # before the first look, so that nothing is missed between
             async for message in await netlink.link("dump"):
                 self._seen(message)
+            for name in self._interfaces.keys() - self._good.keys():
+                _LOGGER.warning("interface %s is not there: nobody is seen to leave by it until it is", name)
             while True:
                 async for message in netlink.get():
                     self._seen(message)
