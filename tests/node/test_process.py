@@ -1,6 +1,7 @@
 """`p4pmip run` as a process: killed at a bad moment and started again, reloaded, told to stop."""
 
 import asyncio
+import re
 import signal
 import sys
 from pathlib import Path
@@ -80,6 +81,8 @@ async def test_what_the_switches_are_asked_is_logged_where_wanted(tmp_path: Path
     for words in ("StreamChannel arbitration", "action: VERIFY_AND_COMMIT", "Read ", "Write answered: ok"):
         assert any(words in line for line in lines), words
     assert isinstance(key, int)
+    form = re.compile(rf"\d+\.\d{{6}} \[(lma|mag-1|mag-2)\] unix:{tmp_path}/\1\.sock/\d [A-Za-z]+ .+")
+    assert [line for line in lines if not form.fullmatch(line)] == []
     escaped = text_encoding.CEscape(key.to_bytes(4, "big").lstrip(b"\0"), as_utf8=False)
     assert any("INSERT" in line and f'"{escaped}"' in line for line in lines)
     assert log.stat().st_mode & 0o777 == 0o600

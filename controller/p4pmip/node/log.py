@@ -93,6 +93,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+class RequestFormatter(logging.Formatter):
+    """`1790000000.123456 [lma] 127.0.0.1:9559/1 Write …`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        return f"{record.created:.6f} [{_NODE.get()}] {record.getMessage()}"
+
+
 def start_logging(level: str, as_json: bool, names: Iterable[str]) -> None:
     """Send what the package logs, and warnings of the libraries, to standard error.
 
@@ -126,7 +134,7 @@ def log_requests(path: Path) -> None:
         handler = logging.FileHandler(path)
     except OSError as error:
         raise P4pmipError("--p4runtime-log", str(path), error.strerror or "cannot be written") from error
-    handler.setFormatter(logging.Formatter("%(created).6f %(message)s"))
+    handler.setFormatter(RequestFormatter())
     MESSAGES.addHandler(handler)
     MESSAGES.setLevel(logging.DEBUG)
     MESSAGES.propagate = False
