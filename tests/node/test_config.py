@@ -213,6 +213,23 @@ def test_every_finding_has_its_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     ]
 
 
+def test_what_an_engine_cannot_be_is_said_before_any_node_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = document(tmp_path)
+    content["nodes"]["lma"]["lma"] |= {
+        "mobile_node_generated_timestamp_in_use": True,
+        "timestamp_based_approach_in_use": False,
+    }
+    path = write(tmp_path / "figure-1.toml", content)
+    finding = f"{path}: nodes.lma.lma: mobile_node_generated_timestamp_in_use: needs timestamps (RFC 5213 §9.3): True\n"
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == finding
+    assert main(["run", str(path)]) == 2
+    assert capsys.readouterr().err == f"p4pmip: {finding}"
+    assert [one.name for one in tmp_path.iterdir()] == ["figure-1.toml"]
+
+
 def test_the_example_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(EXAMPLE)]) == 0
     assert "2 realms, lma (LMA), mag-1 (MAG), mag-2 (MAG)" in capsys.readouterr().out

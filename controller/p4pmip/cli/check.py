@@ -21,14 +21,10 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if it can be used, otherwise 2 with the findings."""
-    from p4pmip.node.config import load
-    from p4pmip.node.engines import lma_config, mag_config
+    from p4pmip.node.engines import load
 
     try:
         config = load(arguments.config)
-        for name in config.nodes:
-            lma_config(config, name)
-            mag_config(config, name)
     except P4pmipError as error:
         print(error, file=sys.stderr)
         return 2

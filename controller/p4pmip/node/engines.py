@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
+from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Granularity, Gre, IPAddress
 from p4pmip.mobility.config import FIXED_LINK_LOCAL, GrePolicy, LmaConfig, MagConfig, Peer, Realm
 from p4pmip.mobility.dialects import Dialect
@@ -27,6 +29,25 @@ def signalling_endpoint(node: file.NodeSettings) -> Endpoint:
     """Where the node's signalling comes and goes."""
     port = file.SIGNALLING_PORT if node.signalling.address.version == 4 else None
     return Endpoint(node.signalling.address, port)
+
+
+def load(path: Path) -> file.Config:
+    """Read a configuration file whose nodes can run, as far as the file tells.
+
+    Raises:
+        ConfigError: Something in it cannot be used.
+    """
+    config = file.load(path)
+    findings = []
+    for name in config.nodes:
+        for role, made in (("lma", lma_config), ("mag", mag_config)):
+            try:
+                made(config, name)
+            except P4pmipError as error:
+                findings.append(f"{path}: nodes.{name}.{role}: {error}")
+    if findings:
+        raise file.ConfigError(findings)
+    return config
 
 
 def lma_config(config: file.Config, name: str, restart_counter: int = 0) -> LmaConfig | None:

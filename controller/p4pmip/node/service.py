@@ -8,7 +8,7 @@ from pathlib import Path
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.admin import Admin
-from p4pmip.node.config import load
+from p4pmip.node.engines import load
 from p4pmip.node.events import Events
 from p4pmip.node.log import of_node
 from p4pmip.node.node import Node
