@@ -78,6 +78,8 @@ class Node:
     hold: bool = False
     """Answer no ticket for now."""
     held: list[Install] = field(default_factory=list)
+    skew: float = 0.0
+    """Seconds by which its wall clock is ahead."""
 
 
 class Domain:
@@ -104,6 +106,10 @@ class Domain:
     def utc(self) -> float:
         return UTC + self.now
 
+    def clock(self, node: Node) -> tuple[float, float]:
+        """What a node's clocks say."""
+        return self.now, self.utc + node.skew
+
     def anchor(self) -> LocalMobilityAnchor:
         assert isinstance(self.lma.engine, LocalMobilityAnchor)
         return self.lma.engine
@@ -114,13 +120,14 @@ class Domain:
         return engine
 
     def attach(self, index: int, mn: bytes = MN, mac: int = 1, port: int = 1, **details: object) -> int | None:
-        number = self.mag(index).attach(mn, link(port, mac), self.now, self.utc, **details)  # type: ignore[arg-type]
+        now, utc = self.clock(self.mags[index])
+        number = self.mag(index).attach(mn, link(port, mac), now, utc, **details)  # type: ignore[arg-type]
         self.carry_out()
         return number
 
     def detach(self, index: int, mn: bytes = MN, mac: int | None = None) -> None:
         address = None if mac is None else link(1, mac).mac
-        self.mag(index).detach(mn, self.now, self.utc, address)
+        self.mag(index).detach(mn, *self.clock(self.mags[index]), address)
         self.carry_out()
 
     def carry_out(self) -> None:
@@ -165,14 +172,14 @@ class Domain:
         ending = install.after is None or install.after.phase is Phase.HELD
         reason = None if ending else node.refuse(install)
         if reason is not None:
-            node.engine.refused(install.ticket, reason, self.now, self.utc)
+            node.engine.refused(install.ticket, reason, *self.clock(node))
             return
         if install.after is None:
             node.switch.pop(number, None)
         else:
             node.switch[number] = install.after
         self._journal(node, install.change)
-        node.engine.installed(install.ticket, self.now, self.utc)
+        node.engine.installed(install.ticket, *self.clock(node))
 
     @staticmethod
     def _journal(node: Node, change: Change) -> None:
@@ -204,10 +211,10 @@ class Domain:
             while self.flying and self.flying[0][0] <= self.now:
                 send = self.flying.pop(0)[2]
                 node = self.by_address[send.destination.address]
-                node.engine.receive(send.octets, send.source, send.destination, self.now, self.utc)
+                node.engine.receive(send.octets, send.source, send.destination, *self.clock(node))
                 self.carry_out()
             for node in (self.lma, *self.mags):
-                node.engine.handle_timer(self.now, self.utc)
+                node.engine.handle_timer(*self.clock(node))
                 self.carry_out()
         self.now = end
 

@@ -5,6 +5,7 @@ all, the entry finds out when it surfaces. What was superseded is dropped when i
 living.
 """
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
@@ -44,15 +45,16 @@ class Timers:
             if len(self._heap) > 64 + 2 * self._living:
                 self._compact()
 
-    def due(self, now: float) -> list[Timed]:
-        """The things whose deadline has come, in its order; they are disarmed."""
-        found: list[Timed] = []
+    def due(self, now: float) -> Iterator[Timed]:
+        """The things whose deadline has come, in its order, each disarmed when its turn comes.
+
+        What becomes of one may disarm another: that has no turn then.
+        """
         while (deadline := self.next()) is not None and deadline <= now:
             timed = heappop(self._heap)[2]
             timed.armed = timed.deadline = inf
             self._living -= 1
-            found.append(timed)
-        return found
+            yield timed
 
     def next(self) -> float | None:
         """The earliest deadline."""
