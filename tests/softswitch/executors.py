@@ -67,7 +67,7 @@ SOURCES: dict[str, tuple[Path | None, Callable[[random.Random], Frames]]] = {
     "widths": (PROGRAMS, partial(octets, length=402)),
 }
 """By name: where the program is (None: ours), and what its packets are made by."""
-WEIGHTS = {"pmip": 10.0, "loop": 1 / 256}
+WEIGHTS = {"pmip": 13.0, "loop": 1 / 256}
 """How many packets a program gets, beside 1 for the others: ours half of all; few where each passes many times."""
 SHARE = 50_000
 """Packets from one beginning: after them tables, counters and registers start again."""
