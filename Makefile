@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TARGET ?= softswitch
 
-.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write differential soak bench kill lab scenario clean
+.PHONY: help demo test test-root lint p4 test-bmv2 stf conformance fuzz fuzz-write fuzz-push differential soak bench kill lab scenario clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -93,13 +93,17 @@ FUZZ_WRITES ?= 2000
 fuzz-write: $(VENV)/.dev ## broken Writes against a target; TARGET=softswitch|bmv2, FUZZ_WRITES=N
 	@$(BIN)/python fuzz/write.py --target $(TARGET) --runs $(FUZZ_WRITES)
 
+FUZZ_PUSHES ?= 5000
+SEED ?= 1
+fuzz-push: $(VENV)/.dev ## mutated programs pushed into the softswitch (FUZZ_PUSHES=N, SEED=N)
+	@$(BIN)/python fuzz/push.py --runs $(FUZZ_PUSHES) --seed $(SEED)
+
 SOAK_SECONDS ?= 600
 EXECUTOR ?= native
 soak: $(VENV)/.dev ## ten minutes at saturation with table churn (EXECUTOR=native|interpreter, SOAK_SECONDS=N)
 	@$(BIN)/python bench/soak.py --executor $(EXECUTOR) --seconds $(SOAK_SECONDS)
 
 PACKETS ?= 10000000
-SEED ?= 1
 differential: $(VENV)/.dev ## interpreter against native, ten million packets (PACKETS=N, SEED=N)
 	@$(BIN)/python -m tests.softswitch.executors --packets $(PACKETS) --seed $(SEED)
 

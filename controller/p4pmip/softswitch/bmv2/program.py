@@ -60,7 +60,7 @@ def compile_program(json: Json, drop_port: int = 511) -> Program:
         )
     try:
         return _Compiler(json, drop_port).program()
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UnsupportedProgram("device config", repr(error), "is not a BMv2 JSON program that p4c writes") from error
 
 

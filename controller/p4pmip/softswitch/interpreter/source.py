@@ -69,7 +69,7 @@ class ProgramSource:
     # -- actions --
 
     def _action(self, action: Action) -> list[str]:
-        head = [f"def action_{action.id}(p, f, a):  # {action.name} {action.place}"]
+        head = [f"def action_{action.id}(p, f, a):  # {action.name!r} {str(action.place)!r}"]
         traced = self._dropped(action)
         if len(action.blocks) == 1 and action.blocks[0].yes is None:
             return head + indented([*self._statements(action.blocks[0]), *traced, "return"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from p4pmip.errors import P4pmipError
 from p4pmip.softswitch.bmv2 import compile_program
 from p4pmip.softswitch.ir import Node, Program, Table
+from p4pmip.softswitch.ir.check import check
 from p4pmip.softswitch.pipeline import Pipeline
 from p4pmip.softswitch.target.refusal import Code, Refusal, invalid
 from p4pmip.softswitch.target.schema import Schema
@@ -33,7 +34,9 @@ def load(config: "p4runtime.ForwardingPipelineConfig", drop_port: int) -> Loaded
     except ValueError as error:
         raise invalid("p4_device_config", str(error), "is not the BMv2 JSON that p4c-bm2-ss writes") from error
     try:
-        compiled = with_unused_parameters(compile_program(program, drop_port), config.p4info)
+        compiled = compile_program(program, drop_port)
+        check(compiled)
+        compiled = with_unused_parameters(compiled, config.p4info)
         schema = Schema(config.p4info, compiled)
         return Loaded(_copied(config), schema, Pipeline(compiled, drop_port))
     except Refusal:

@@ -119,6 +119,7 @@ class Schema:
         self._counters = {one.preamble.id: one for one in info.direct_counters}
         self._meters = {one.preamble.id: one for one in info.direct_meters}
         profiles = {one.preamble.id: one for one in info.action_profiles}
+        self._table_names = {one.preamble.id: one.preamble.name for one in info.tables}
         tables = program.tables
         self.tables: dict[int, TableSchema] = {}
         for one in info.tables:
@@ -131,10 +132,13 @@ class Schema:
         used = [one for one in info.action_profiles if one.table_ids or one.preamble.name in program.profiles]
         self.profiles = {one.preamble.id: self._profile(one) for one in used}
         self.counters = {one.preamble.id: self._cells(one, program.counters) for one in info.counters}
-        self.meters = {one.preamble.id: self._cells(one, program.meters) for one in info.meters}
+        sizes = {name: one.size for name, one in program.meters.items()}
+        self.meters = {one.preamble.id: self._cells(one, sizes) for one in info.meters}
         self.registers = {one.preamble.id: self._register(one) for one in info.registers}
         self.direct_counters = {one.preamble.id: one.direct_table_id for one in info.direct_counters}
         self.direct_meters = {one.preamble.id: one.direct_table_id for one in info.direct_meters}
+        for values in info.value_sets:
+            _known(program.value_sets, values.preamble.name, "value set")
         self.value_sets = {one.preamble.id: one for one in info.value_sets}
         self.digests = {one.preamble.id: one.preamble.name for one in info.digests}
         self._digest_names = {one.preamble.name: one.preamble.id for one in info.digests}
@@ -246,17 +250,24 @@ class Schema:
 
     def _profile(self, profile: "p4info.ActionProfile") -> ProfileSchema:
         actions: dict[int, ActionRef] = {}
-        for table in profile.table_ids:
-            actions |= self.tables[table].actions
         name = profile.preamble.name
+        for table in profile.table_ids:
+            if table not in self._table_names:
+                raise invalid(f"p4info: action profile {name}", table, "names a table that P4Info does not have")
+            if table in self.tables:
+                actions |= self.tables[table].actions
         _known(self.program.profiles, name, "action profile")
         by_action = {ref.action: ref for ref in actions.values()}
         most = profile.max_group_size
         return ProfileSchema(profile.preamble.id, name, profile.with_selector, profile.size, most, actions, by_action)
 
-    def _cells(self, cells: Any, known: Mapping[str, object]) -> CellSchema:
-        _known(known, cells.preamble.name, "counter, meter or register")
-        return CellSchema(cells.preamble.id, cells.preamble.name, cells.size)
+    @staticmethod
+    def _cells(cells: Any, known: Mapping[str, int]) -> CellSchema:
+        name = cells.preamble.name
+        _known(known, name, "counter or meter")
+        if cells.size != known[name]:
+            raise invalid(f"p4info: {name}", cells.size, "cells are not as many as in the program", [known[name]])
+        return CellSchema(cells.preamble.id, name, cells.size)
 
     def _register(self, register: "p4info.Register") -> CellSchema:
         name = register.preamble.name
