@@ -9,6 +9,7 @@ from tests.node.world import document, events_until, running, until, write
 
 from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Phase
+from p4pmip.mobility.effects import Install, Send
 from p4pmip.node.client import NodeClient
 from p4pmip.node.service import Service
 from p4pmip.wire.message import BindingUpdate
@@ -48,6 +49,22 @@ async def test_a_mobile_node_is_attached_moved_and_detached(tmp_path: Path) -> N
 
         await asyncio.to_thread(mag.post, "/detach", mn="02:00:00:00:01:01")
         await until(service, lambda: active(service, "lma") == 0)
+
+
+async def test_the_switch_is_asked_before_the_anchor(tmp_path: Path) -> None:
+    """Once the LMA has granted it, packets with the MAG's key come: what takes them is then at least on its way."""
+    content = document(tmp_path)
+    lma = content["nodes"]["lma"]
+    known = {"address": lma["signalling"]["address"], "tunnel": lma["tunnel"]["address"]}
+    content["nodes"]["mag-1"]["peers"] = {"lma": known}
+    async with running(tmp_path, content) as (service, _):
+        with service.events["mag-1"].listen() as listener:
+            await attach(service, tmp_path, "mag-1")
+            told = []
+            while not listener.queue.empty():
+                told.append(listener.queue.get_nowait().what)
+        kinds = [type(one.message if isinstance(one, Send) else one) for one in told]
+        assert kinds.index(Install) < kinds.index(BindingUpdate)
 
 
 async def test_requests_that_make_no_sense_are_refused_with_the_choices(tmp_path: Path) -> None:

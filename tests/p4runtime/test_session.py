@@ -12,6 +12,7 @@ from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.forwarding.update import Operation, Update
 from p4pmip.p4runtime.arbitration import State
+from p4pmip.p4runtime.packetio import PacketIn
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.quirks import PROFILES, Quirks
 from p4pmip.p4runtime.reconcile import Plan
@@ -104,6 +105,26 @@ async def test_packets(box: Any, session: Session) -> None:
         await session.packet_out(b"", egress_port=512)
     with pytest.raises(P4pmipError, match="no such field"):
         await session.packet_out(b"", port=1)
+
+
+async def test_waiting_packets_keep_nothing_else_from_its_turn(session: Session) -> None:
+    turns = taken = 0
+    loop = asyncio.get_running_loop()
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    for number in range(100):
+        session.packet_queue.put(PacketIn("ARP", 1, 0, 0, bytes((number,))))
+    loop.call_soon(turn)
+    async for packet in session.packets():
+        assert packet.payload == bytes((taken,))
+        assert turns >= taken
+        taken += 1
+        if taken == 100:
+            break
 
 
 async def test_unreachable_target_is_said(small: Pipeline) -> None:

@@ -317,7 +317,8 @@ class Node:
 
     def _act(self) -> None:
         for engine in self.engines:
-            for effect in engine.effects():
+            # First the switch, then the message: once the LMA has a PBU, packets with its key may come.
+            for effect in sorted(engine.effects(), key=_is_message):
                 self._carry_out(engine, effect)
         self._arm()
 
@@ -416,3 +417,7 @@ def _who(message: Message | None) -> bytes | None:
     """The MN-Identifier of a message."""
     options = () if message is None or isinstance(message, UnknownMessage) else message.options
     return next((one.identifier for one in options if isinstance(one, MobileNodeIdentifier)), None)
+
+
+def _is_message(effect: mobility.Effect) -> bool:
+    return isinstance(effect, mobility.Send)

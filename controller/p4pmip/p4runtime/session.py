@@ -202,10 +202,14 @@ class Session:
     # --- packets, tables ------------------------------------------------------------------------------
 
     async def packets(self) -> AsyncIterator[PacketIn]:
-        """Packets from the target, the most important first; ends when the session is closed."""
+        """Packets from the target, the most important first; ends when the session is closed.
+
+        One in each turn of the event loop: however many wait, writes and all else go on between them.
+        """
         while self.state is not State.CLOSED:
             if (packet := self.packet_queue.take()) is not None:
                 yield packet
+                await asyncio.sleep(0)
                 continue
             self._packet_there.clear()
             await self._packet_there.wait()
