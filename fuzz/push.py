@@ -115,7 +115,7 @@ def change_info(info: Message, choose: random.Random) -> str:
                 setattr(message, field.name, text.encode() if field.type == field.TYPE_BYTES else text)
             elif field.message_type is None and not repeated and choose.random() < 0.8:
                 low = field.cpp_type in (field.CPPTYPE_BOOL, field.CPPTYPE_ENUM)
-                number = choose.choice([0, 1] if low else [0, 1, held + 1, 64, 1000, (1 << 31) - 1])
+                number = choose.choice([0, 1] if low else [0, 1, max(held - 1, 0), 64, 1000, (1 << 31) - 1])
                 setattr(message, field.name, number)
             else:
                 message.ClearField(field.name)

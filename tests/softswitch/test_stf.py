@@ -63,6 +63,20 @@ def test_against_a_target(running: list[str], capsys: pytest.CaptureFixture[str]
     assert "port 1: 2 packets expected, 1 came" in capsys.readouterr().out
 
 
+def test_a_program_without_p4info(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The names are those of the program itself: p4c makes no P4Info of some P4-14 programs."""
+    names = ("router", "copies", "states", "matching", "arithmetic")
+    for name in names:
+        for suffix in (".stf", ".json"):
+            (tmp_path / f"{name}{suffix}").symlink_to(PROGRAMS / f"{name}{suffix}")
+    assert main(["stf", *(str(tmp_path / f"{name}.stf") for name in names)]) == 0
+    assert "5 of 5 passed" in capsys.readouterr().out
+    (tmp_path / "router.json").unlink()
+    (tmp_path / "router.json").write_text("{", encoding="utf-8")
+    assert main(["stf", str(tmp_path / "router.stf")]) == 1
+    assert "is no JSON" in capsys.readouterr().out
+
+
 def test_a_target_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     """Is said in one line of the file's."""
     assert main(["stf", "--target", "127.0.0.1:1/1", "--packets", "127.0.0.1:1", ROUTER]) == 1

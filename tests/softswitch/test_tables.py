@@ -18,7 +18,7 @@ def table(*kinds: MatchKind) -> MatchTable:
         Table(
             name="t", key=key, actions=(), default_action=None, default_arguments=(), default_const=False, size=99,
             direct_counter=False, direct_meter=None, meter_target=None, idle_timeout=False, profile=None, entries=(),
-            immutable=False, next={}, on_hit=None, on_miss=None, by_hit=False,
+            immutable=False, next={}, otherwise=None, on_hit=None, on_miss=None, by_hit=False,
         )
     )  # fmt: skip
 

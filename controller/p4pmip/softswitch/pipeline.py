@@ -207,21 +207,29 @@ class Pipeline:
         f[slots["packet_length"]] = p.length
         f[slots["egress_global_timestamp"]] = _microseconds(p.now)
         run.control("egress", p)
-        again: list[Packet] = []
         if p.failed is not None:
             return self._drop(p.failed)
-        if p.clone_session is not None:
-            again += self._clone_egress(run, p, output)
-        if f[slots["egress_spec"]] == self.drop_port:
-            return again + self._drop("egress")
+        # The clone is as the packet is now, and leaves after it.
+        copied = None if p.clone_session is None else self._clone_egress(p)
+        again = self._leave(run, p, port, output)
+        if copied is not None:
+            copy, replicas = copied
+            again += self._replicate(run, copy, replicas, output)
+        return again
+
+    def _leave(self, run: Interpreter, p: Packet, port: int, output: Output) -> list[Packet]:
+        """Dropped, recirculated or sent."""
+        f = p.fields
+        if f[self._slots["egress_spec"]] == self.drop_port:
+            return self._drop("egress")
         run.update(p, f)
         data: bytes = run.deparse(p, f)
         if p.truncate is not None:
             data = data[: p.truncate]
         if p.recirculate:
-            return [*again, self._restart(p, data, p.recirculate, InstanceType.RECIRC)]
+            return [self._restart(p, data, p.recirculate, InstanceType.RECIRC)]
         output(port, data)
-        return again
+        return []
 
     def _drop(self, reason: str) -> list[Packet]:
         self.drops[reason] += 1
@@ -265,17 +273,17 @@ class Pipeline:
         copy.truncate = session.length or None
         return self._replicate(run, copy, session.replicas, output)
 
-    def _clone_egress(self, run: Interpreter, p: Packet, output: Output) -> list[Packet]:
+    def _clone_egress(self, p: Packet) -> tuple[Packet, tuple[Replica, ...]] | None:
         session = self.replication.sessions.get(p.clone_session or 0)
         if session is None:
             self.drops["clone_session_unknown"] += 1
-            return []
+            return None
         copy = self._duplicate(p)
         for slot in self.program.metadata:
             copy.fields[slot] = self._zero[slot]
         self._keep(p, copy, p.clone_list, InstanceType.EGRESS_CLONE)
         copy.truncate = session.length or None
-        return self._replicate(run, copy, session.replicas, output)
+        return copy, session.replicas
 
     def _duplicate(self, p: Packet) -> Packet:
         """The packet with all its headers, as it is now."""

@@ -51,14 +51,13 @@ def compile_program(json: Json, drop_port: int = 511) -> Program:
     Raises:
         UnsupportedProgram: something in it cannot be executed here; says what and where.
     """
-    version = json.get("__meta__", {}).get("version", [MAJOR_VERSION, 0]) if isinstance(json, dict) else None
-    if version is None or "pipelines" not in json or "header_types" not in json:
+    if not isinstance(json, dict) or "pipelines" not in json or "header_types" not in json:
         raise UnsupportedProgram("device config", type(json).__name__, "is not a BMv2 JSON program")
-    if version[0] != MAJOR_VERSION:
-        raise UnsupportedProgram(
-            "__meta__.version", version, "unknown version of the BMv2 JSON", [f"{MAJOR_VERSION}.x"]
-        )
     try:
+        version = json.get("__meta__", {}).get("version", [MAJOR_VERSION, 0])
+        if version[0] != MAJOR_VERSION:
+            choices = [f"{MAJOR_VERSION}.x"]
+            raise UnsupportedProgram("__meta__.version", version, "unknown version of the BMv2 JSON", choices)
         return _Compiler(json, drop_port).program()
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UnsupportedProgram("device config", repr(error), "is not a BMv2 JSON program that p4c writes") from error

@@ -44,6 +44,7 @@ def compile_table(json: Json, values: Expressions, program: Json) -> Table:
         entries=tuple(_entry(one, key, _highest(json)) for one in json.get("entries", ())),
         immutable="entries" in json and all(one.get("is_const", True) for one in json["entries"]),
         next={action: following.get(names[action], after) for action in actions},
+        otherwise=after,
         on_hit=following.get("__HIT__", after),
         on_miss=following.get("__MISS__", after),
         by_hit=by_hit,

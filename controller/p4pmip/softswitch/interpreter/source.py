@@ -176,10 +176,10 @@ class ProgramSource:
             lines.append("if p.exit: return None")
         if table.by_hit:
             return [*lines, f"return {self._node(table.on_hit)} if hit else {self._node(table.on_miss)}"]
-        targets = set(table.next.values())
+        targets = set(table.next.values()) | ({table.otherwise} if table.default_action is None else set())
         if len(targets) == 1:
             return [*lines, f"return {self._node(targets.pop())}"]
-        return [*lines, f"return next_{name}.get(action)"]
+        return [*lines, f"return next_{name}.get(action, {self._node(table.otherwise)})"]
 
     def _asserts(self, action: int) -> bool:
         return any(
@@ -189,7 +189,8 @@ class ProgramSource:
     def _inline(self, table: Table) -> list[str]:
         """A statement that p4c wrapped into a table without a key."""
         action = self.program.actions[table.default_action] if table.default_action is not None else None
-        target = table.on_miss if table.by_hit else table.next.get(table.default_action or 0)
+        after = table.otherwise if table.default_action is None else table.next[table.default_action]
+        target = table.on_miss if table.by_hit else after
         lines: list[str] = []
         if self.trace and action is not None:
             lines.append(f"p.trace.table({table.name!r}, (), False, {action.id}, {table.default_arguments})")

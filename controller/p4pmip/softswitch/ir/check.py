@@ -252,7 +252,9 @@ class _Meaning:
                     following[name] = [after]
                 case Table():
                     self._table(node)
-                    following[name] = [node.on_hit, node.on_miss] if node.by_hit else list(node.next.values())
+                    following[name] = (
+                        [node.on_hit, node.on_miss] if node.by_hit else [*node.next.values(), node.otherwise]
+                    )
         for place, targets in ((control.name, [control.first]), *following.items()):
             for target in targets:
                 if target is not None:

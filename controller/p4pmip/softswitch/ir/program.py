@@ -122,6 +122,8 @@ class Table:
     immutable: bool
     next: Mapping[int, str | None]
     """By the action that ran."""
+    otherwise: str | None
+    """Where none ran: on a miss of a table without a default action."""
     on_hit: str | None
     on_miss: str | None
     by_hit: bool

@@ -89,8 +89,7 @@ class Controls(Parsing):
                 lambda run=run, arguments=arguments, follow=follow: self._run(run, arguments, follow, done)  # type: ignore[misc]
             )
         b.position_at_end(nothing)
-        # Without any action (-1) the interpreter takes what stands for the action that is not there.
-        b.branch(after_hit or (target(next(iter(table.next.values()))) if len(set(table.next.values())) == 1 else done))
+        b.branch(after_hit or target(table.otherwise))
 
     @staticmethod
     def _default_actions(table: Table) -> tuple[int, ...]:
