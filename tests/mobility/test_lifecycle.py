@@ -373,7 +373,9 @@ def test_what_one_deadline_ends_has_no_turn_of_its_own() -> None:
     domain.mag(0).revoke_peer(LMA, domain.now)
     domain.attach(0)
     domain.run(1.5)
+    sent = len(pbus(domain))
     domain.now = 100.0  # nothing was looked at meanwhile
     domain.run(10)
+    assert len(pbus(domain)) == sent
     assert not domain.mags[0].switch
     assert not list(domain.mag(0).sessions())
