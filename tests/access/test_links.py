@@ -145,13 +145,40 @@ def test_a_node_is_noticed_by_its_first_packet(
 
 def test_only_so_many_unknown_nodes_of_a_link_are_remembered() -> None:
     links = AccessLinks(AccessSettings(waiting_per_link=2))
-    for mac in (ALICE, BOB, "02:00:00:00:00:03"):
+    for mac in (ALICE, BOB):
         assert len(hear(links, solicit(mac), Punt.ROUTER_SOLICITATION)) == 1
+    assert hear(links, solicit(ALICE), Punt.ROUTER_SOLICITATION) == []
+    found = hear(links, solicit("02:00:00:00:00:03"), Punt.ROUTER_SOLICITATION)
+    assert found[0] == Detached(LINK, BOB_MAC), "who was silent for longest has left"
+    assert isinstance(found[1], MobileNodeSeen)
     assert links.counters["waiting_forgotten"] == 1
-    assert hear(links, solicit(BOB), Punt.ROUTER_SOLICITATION) == []
-    assert len(hear(links, solicit(ALICE), Punt.ROUTER_SOLICITATION)) == 1
+    assert hear(links, solicit(ALICE), Punt.ROUTER_SOLICITATION) == []
+
+
+def test_a_node_that_is_not_served_and_says_nothing_more_has_left() -> None:
+    links = AccessLinks()
+    hear(links, solicit(), Punt.ROUTER_SOLICITATION)
+    hear(links, solicit(), Punt.ROUTER_SOLICITATION, NOW + 10)
+    assert advance(links, NOW + 300) == [(70, Detached(LINK, ALICE_MAC))]
+    assert links.next_timer() is None
+
+
+def test_a_node_whose_service_ended_is_told_apart_from_one_that_is_there_by_what_it_says() -> None:
+    for there in (True, False):
+        links = served()
+        links.withdraw(SERVICE.binding)
+        links.effects()
+        if there:
+            (seen,) = hear(links, solicit(), Punt.ROUTER_SOLICITATION, NOW + 30)
+            assert isinstance(seen, MobileNodeSeen)
+        assert advance(links, NOW + 300) == [(90 if there else 60, Detached(LINK, ALICE_MAC))]
+
+
+def test_another_link_has_its_own_memory() -> None:
+    links = AccessLinks(AccessSettings(waiting_per_link=1))
+    hear(links, solicit(ALICE), Punt.ROUTER_SOLICITATION)
     links.receive(LINK + 1, bytes(solicit(BOB)), Punt.ROUTER_SOLICITATION, NOW)
-    assert links.effects() == [MobileNodeSeen(LINK + 1, BOB_MAC, None)], "another link has its own memory"
+    assert links.effects() == [MobileNodeSeen(LINK + 1, BOB_MAC, None)], "nobody had to make room"
 
 
 # --- router advertisements --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tests.mobility.domain import LMA, MAGS, MN, Domain, lma_config, mag_config
 from tests.mobility.test_mag import deaf, pbus, reply
 
 from p4pmip.mobility.binding import Gre, Phase
-from p4pmip.mobility.config import Peer
+from p4pmip.mobility.config import Directory, Peer
 from p4pmip.mobility.effects import Install, Withdraw
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.mag import MobileAccessGateway
@@ -20,6 +20,7 @@ from p4pmip.mobility.record import Record, session_change
 from p4pmip.mobility.session_ids import SessionIds
 from p4pmip.mobility.update_list import State
 from p4pmip.wire import options as o
+from p4pmip.wire.authenticator import SecurityAssociation
 from p4pmip.wire.message import BindingRevocationIndication, Heartbeat
 from p4pmip.wire.numbers import RevocationFlag, RevocationTrigger, Status
 
@@ -155,6 +156,37 @@ def test_another_link_local_address_waits_for_the_release_of_the_ipv4_home_addre
     (session,) = domain.anchor().sessions()
     assert session.ipv4 is None
     assert session.link_local == ours
+
+
+def test_the_release_of_an_ipv4_home_address_is_repeated_until_the_clock_is_right() -> None:
+    """A refusal by the clock is no answer: the LMA still has the address."""
+    domain = Domain(lma_config(), mag_config(MAGS[0]))
+    number = domain.attach(0)
+    assert number is not None
+    domain.run(0.1)
+    domain.mags[0].skew = 5.0
+    domain.mag(0).release_ipv4(number, *domain.clock(domain.mags[0]))
+    domain.run(5)
+    assert [session.ipv4 is None for session in domain.anchor().sessions()] == [False]
+    domain.mags[0].skew = 0.0
+    domain.run(10)
+    assert [session.ipv4 is None for session in domain.anchor().sessions()] == [True]
+
+
+def test_a_deregistration_is_repeated_with_the_time_that_the_lma_wants() -> None:
+    """RFC 4285 §6: a refusal by 144 says by how much the clocks differ."""
+    key = SecurityAssociation(300, b"secret")
+    peers = (Peer(MAGS[0], security=key, replay_protection=True),)
+    domain = Domain(
+        lma_config(peers=peers, timestamp_based_approach_in_use=False),
+        mag_config(MAGS[0], Peer(LMA, security=key, replay_protection=True), timestamp_based_approach_in_use=False),
+    )
+    domain.attach(0)
+    domain.run(0.1)
+    domain.lma.skew = 20.0
+    domain.detach(0)
+    domain.run(1)
+    assert [session.phase for session in domain.anchor().sessions()] == [Phase.HELD]
 
 
 def test_an_indication_names_a_prefix_whatever_stands_behind_it() -> None:
@@ -379,3 +411,37 @@ def test_what_one_deadline_ends_has_no_turn_of_its_own() -> None:
     assert len(pbus(domain)) == sent
     assert not domain.mags[0].switch
     assert not list(domain.mag(0).sessions())
+
+
+# --- who leaves, wherever its registration is ------------------------------------------------------------------------
+
+
+def test_a_link_that_went_down_takes_those_along_that_were_only_being_registered() -> None:
+    domain = deaf()
+    domain.attach(0, b"mn-1@a.example", mac=1, port=1)
+    domain.attach(0, b"mn-2@a.example", mac=2, port=2)
+    domain.mag(0).link_down(1, domain.now, domain.utc)
+    domain.carry_out()
+    domain.run(60)
+    assert [entry.mn for entry in domain.mag(0)._list.values()] == [b"mn-2@a.example"]
+
+
+def test_a_mobile_node_that_the_configuration_has_no_longer_leaves_though_it_was_refused() -> None:
+    domain = deaf()
+    domain.attach(0)
+    reply(domain, 153)
+    nobody = mag_config(MAGS[0], directory=Directory())
+    reconfigure(domain.mag(0), nobody, domain.now)
+    domain.mag(0).detach_unknown(domain.now, domain.utc)
+    assert not domain.mag(0)._list
+
+
+def test_who_has_left_one_link_may_be_on_another() -> None:
+    domain = Domain(lma_config(), mag_config(MAGS[0]))
+    number = domain.attach(0, port=2)
+    assert number is not None
+    domain.run(0.1)
+    domain.mag(0).detach(MN, domain.now, domain.utc, link=1)
+    assert domain.mag(0).state(number) is State.BOUND
+    domain.mag(0).detach(MN, domain.now, domain.utc, link=2)
+    assert domain.mag(0).state(number) is State.LEAVING

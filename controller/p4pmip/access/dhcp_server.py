@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from p4pmip.access.served import AccessSettings, Service
 from p4pmip.wire.dhcpv4 import BROADCAST_FLAG, CLIENT_PORT, SERVER_PORT, Dhcp, DhcpMessageType, DhcpOp, DhcpOption
 from p4pmip.wire.ethernet import Ethernet, EtherType
+from p4pmip.wire.fault import Fault
 from p4pmip.wire.ip import IPProtocol, IPv4Packet
 from p4pmip.wire.udp import Udp
 
@@ -35,6 +36,18 @@ class DhcpOutcome(StrEnum):
     DECLINED = "dhcp_declined"
     RELEASED = "dhcp_released"
     UNKNOWN_TYPE = "dhcp_unknown_type"
+
+
+def decode_request(frame: Ethernet) -> tuple[str, tuple[IPv4Address, Dhcp] | Fault]:
+    """A client's message with the address it came from, or what is wrong with it, and with which of its layers."""
+    packet = IPv4Packet.decode(frame.payload)
+    if isinstance(packet, Fault):
+        return "dhcp_ip", packet
+    datagram = Udp.decode(packet.payload, packet.source, packet.destination)
+    if isinstance(datagram, Fault):
+        return "dhcp_udp", datagram
+    request = Dhcp.decode(datagram.payload)
+    return "dhcp", request if isinstance(request, Fault) else (packet.source, request)
 
 
 def answer(

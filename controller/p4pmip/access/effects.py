@@ -45,7 +45,11 @@ class MobileNodeSeen:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """A served node was idle and has answered no probe: it has left the link (RFC 5213 §6.9.1.4)."""
+    """A node has left the link (RFC 5213 §6.9.1.4): it was idle and has answered no probe.
+
+    One that is not served is not probed: it was silent for as long, or there are too many others. What is asked of
+    the LMA for it is to end all the same (RFC 5213 §6.9.4).
+    """
 
     link: int
     mac: bytes

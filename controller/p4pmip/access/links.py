@@ -4,15 +4,13 @@ Sans-IO: frames that the switch hands up go in with the time, effects come out. 
 link; there may be several on one, and each is spoken to alone, by frames to its own MAC address.
 """
 
-import heapq
 import math
-from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
+from collections import Counter
 from ipaddress import IPv6Address
 
 from p4pmip.access import solicitation
 from p4pmip.access.advertisement import advertisement, withdrawal
-from p4pmip.access.dhcp_server import DhcpOutcome, answer, reply_frame
+from p4pmip.access.dhcp_server import DhcpOutcome, answer, decode_request, reply_frame
 from p4pmip.access.effects import (
     AccessEffect,
     AddressReleased,
@@ -26,49 +24,25 @@ from p4pmip.access.effects import (
 from p4pmip.access.frame import ALL_NODES, Punt, arp_request, echo_reply, link_local, neighbor_frame
 from p4pmip.access.frame import neighbor_solicitation as solicitation_frame
 from p4pmip.access.icmp_error import Cause, TokenBucket, Unanswered, error_frame
-from p4pmip.access.served import AccessSettings, Service
+from p4pmip.access.served import AccessSettings, ServedNode, Service
 from p4pmip.access.unforwarded import Fragments, unforwarded
+from p4pmip.access.waiting import Waiting, WaitingNodes
 from p4pmip.mobility.binding import Binding, IPAddress
+from p4pmip.mobility.timers import Timers
 from p4pmip.wire.arp import Arp
 from p4pmip.wire.dhcpv4 import Dhcp
 from p4pmip.wire.ethernet import Ethernet, EtherType
 from p4pmip.wire.fault import Fault
 from p4pmip.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation, RouterAdvertisement, RouterSolicitation
-from p4pmip.wire.ip import IPv4Packet, decode_ip
-from p4pmip.wire.udp import Udp
+from p4pmip.wire.ip import decode_ip
 
 _Key = tuple[int, bytes]
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A node that is not served yet, and what it will want to hear once it is."""
-
-    seen: float
-    asked: dict[str, Ethernet] = field(default_factory=dict)
-    """The last frame of each kind that waits for its answer: nobody repeats a question within a second."""
-    link_local: IPv6Address | None = None
-
-
-@dataclass(slots=True)
-class _Node:
-    """A node that is served."""
-
-    service: Service
-    heard: float
-    link_local: IPv6Address | None
-    advertise_at: float
-    probes: int = 0
-    probed: float = 0.0
-    detached: bool = False
-    armed: float = math.inf
-    """When its timer is due: any other one of its timers is a stale one."""
-
-
-@dataclass(slots=True)
 class _Link:
-    waiting: OrderedDict[bytes, _Waiting] = field(default_factory=OrderedDict)
-    errors: TokenBucket | None = None
+    def __init__(self, settings: AccessSettings) -> None:
+        self.waiting = WaitingNodes(settings)
+        self.errors = TokenBucket(settings.error_rate, settings.error_burst)
 
 
 class AccessLinks:
@@ -81,8 +55,8 @@ class AccessLinks:
     def __init__(self, settings: AccessSettings | None = None) -> None:
         self._settings = settings or AccessSettings()
         self._links: dict[int, _Link] = {}
-        self._nodes: dict[_Key, _Node] = {}
-        self._timers: list[tuple[float, _Key]] = []
+        self._nodes: dict[_Key, ServedNode] = {}
+        self._timers = Timers()
         self._effects: list[AccessEffect] = []
         self.counters: Counter[str] = Counter()
 
@@ -112,15 +86,16 @@ class AccessLinks:
         if access is None:
             raise ValueError("a binding without an access link is not a MAG's")
         key = (access.link, access.mac)
-        waiting = self._link(access.link).waiting.pop(access.mac, None)
+        waiting = self._link(access.link).waiting.take(access.mac)
         earlier = self._nodes.get(key)
         hint = earlier.link_local if earlier else waiting.link_local if waiting else None
-        node = _Node(service, earlier.heard if earlier else now, hint, math.inf)
-        self._nodes[key] = node
+        node = self._nodes[key] = ServedNode(key, service, earlier.heard if earlier else now, hint)
+        if earlier is not None:
+            self._timers.disarm(earlier)
         self._advertise(key, node, now, earlier.service if earlier else None)
         for reason, frame in waiting.asked.items() if waiting is not None else ():
             self._receive(key, frame, reason, now, 0, 0)
-        self._arm(key, node)
+        self._arm(node)
 
     def withdraw(self, binding: Binding) -> None:
         """Stop serving a mobile node, and take back what it was told (RFC 5213 §6.12)."""
@@ -128,38 +103,46 @@ class AccessLinks:
         node = self._nodes.pop((access.link, access.mac), None) if access is not None else None
         if access is None or node is None:
             self.counters["withdrawn_twice"] += 1
-        elif node.service.binding.prefixes:
+            return
+        self._timers.disarm(node)
+        # It may be there all the same: whether it is, it will say by itself, or by its silence.
+        self._wait_for((access.link, access.mac), node.heard)
+        if node.service.binding.prefixes:
             self._send_advertisement((access.link, access.mac), node, withdrawal(node.service, self._settings))
 
     def heard(self, link: int, mac: bytes, now: float) -> None:
         """The node has been seen sending, by the switch's counters for one."""
         node = self._nodes.get((link, mac))
-        if node is not None and not node.detached:
-            node.heard, node.probes = max(node.heard, now), 0
+        if node is not None:
+            node.hear(now)
 
     def probe(self, link: int, mac: bytes, now: float) -> None:
         """Ask a node now whether it is still there: its entries in the switch were idle for long enough."""
         node = self._nodes.get((link, mac))
         if node is not None and not node.detached and not node.probes:
             self._probe((link, mac), node, now)
-            self._arm((link, mac), node)
+            self._arm(node)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called."""
-        return self._timers[0][0] if self._timers else None
+        due = [timer for link in self._links.values() if (timer := link.waiting.next_timer()) is not None]
+        if (timer := self._timers.next()) is not None:
+            due.append(timer)
+        return min(due, default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Advertise and probe where it is time to."""
-        while self._timers and self._timers[0][0] <= now:
-            due, key = heapq.heappop(self._timers)
-            node = self._nodes.get(key)
-            if node is None or due != node.armed:
-                continue
+        """Advertise and probe where it is time to; who is not served and says nothing any more has left."""
+        for number, link in self._links.items():
+            for mac in link.waiting.gone(now):
+                self.counters["waiting_gone"] += 1
+                self._effects.append(Detached(number, mac))
+        for node in self._timers.due(now):
+            assert isinstance(node, ServedNode)
             if node.advertise_at <= now:
-                self._advertise(key, node, now, None)
-            if self._probe_at(node) <= now:
-                self._probe(key, node, now)
-            self._arm(key, node)
+                self._advertise(node.key, node, now, None)
+            if node.probe_at(self._settings) <= now:
+                self._probe(node.key, node, now)
+            self._arm(node)
 
     # --- what the switch hands up ----------------------------------------------------------------
 
@@ -210,7 +193,7 @@ class AccessLinks:
             return
         node = self._notice(key, packet.sender_ip, now)
         if node is None:
-            self._wait(key, Punt.ARP, frame)
+            self._ask_later(key, Punt.ARP, frame, now)
             return
         outcome = solicitation.arp(packet, frame, node.service, self._settings)
         self._transmit_or_count(key[0], outcome, "arp_reply")
@@ -227,7 +210,7 @@ class AccessLinks:
         node = self._notice(key, used, now)
         if node is None:
             if not isinstance(message, RouterSolicitation):  # that is answered unasked
-                self._wait(key, Punt.NEIGHBOR_DISCOVERY, frame)
+                self._ask_later(key, Punt.NEIGHBOR_DISCOVERY, frame, now)
             return
         match message:
             case RouterSolicitation() if not node.service.binding.prefixes:
@@ -247,23 +230,16 @@ class AccessLinks:
             self._notice(key, None, now)
             self.counters["dhcpv6_not_served"] += 1
             return
-        packet = IPv4Packet.decode(frame.payload)
-        if isinstance(packet, Fault):
-            self._count("dhcp_ip", packet)
+        layer, found = decode_request(frame)
+        if isinstance(found, Fault):
+            self._count(layer, found)
             return
-        datagram = Udp.decode(packet.payload, packet.source, packet.destination)
-        if isinstance(datagram, Fault):
-            self._count("dhcp_udp", datagram)
-            return
-        request = Dhcp.decode(datagram.payload)
-        if isinstance(request, Fault):
-            self._count("dhcp", request)
-            return
-        node = self._notice(key, packet.source, now)
+        source, request = found
+        node = self._notice(key, source, now)
         if node is not None:
             self._answer_dhcp(key, node, request, now)
         else:
-            self._wait(key, Punt.DHCP, frame)
+            self._ask_later(key, Punt.DHCP, frame, now)
 
     def _receive_unknown(self, key: _Key, frame: Ethernet, now: float) -> None:
         packet = decode_ip(frame.payload)
@@ -291,53 +267,51 @@ class AccessLinks:
         if node is None:
             self.counters["error_not_served"] += 1
             return
-        self.heard(*key, now)
+        node.hear(now)
         found = unforwarded(cause, frame, mtu, node.service.binding.ipv4_router, node.service.link_local)
         if isinstance(found, Fragments):
             self.counters["fragmented"] += 1
             self._effects += [Inject(session_id, Direction.UPLINK, piece) for piece in found.frames]
         elif isinstance(found, Unanswered):
             self.counters[found] += 1
-        elif not self._errors(key[0]).take(now):
+        elif not self._link(key[0]).errors.take(now):
             self.counters[Unanswered.RATE] += 1
         else:
             self._transmit_or_count(key[0], error_frame(frame, found, self._settings.router_mac), f"error_{cause}")
 
     # --- who is there ----------------------------------------------------------------------------
 
-    def _notice(self, key: _Key, address: IPAddress | None, now: float) -> _Node | None:
+    def _notice(self, key: _Key, address: IPAddress | None, now: float) -> ServedNode | None:
         """The node that sent something, if it is served; otherwise it is reported, and remembered for a while."""
         node = self._nodes.get(key)
         own = address if isinstance(address, IPv6Address) and address.is_link_local else None
         if node is not None:
-            self.heard(*key, now)
+            node.hear(now)
             node.link_local = own or node.link_local
             return node
-        link, mac = key
-        known = self._link(link).waiting
-        waiting = known.get(mac)
-        if waiting is None:
-            if len(known) >= self._settings.waiting_per_link:
-                known.popitem(last=False)
-                self.counters["waiting_forgotten"] += 1
-            known[mac] = waiting = _Waiting(-math.inf)
+        waiting = self._wait_for(key, now)
         waiting.link_local = own or waiting.link_local
-        if now - waiting.seen >= self._settings.seen_interval:
-            waiting.seen = now
+        if now - waiting.reported >= self._settings.seen_interval:
+            waiting.reported = now
             hint = None if address is None or address.is_unspecified or address.is_link_local else address
-            self._effects.append(MobileNodeSeen(link, mac, hint))
+            self._effects.append(MobileNodeSeen(*key, hint))
         return None
 
-    def _wait(self, key: _Key, reason: Punt, frame: Ethernet) -> None:
+    def _wait_for(self, key: _Key, heard: float) -> Waiting:
+        """Remember a node that is not served; where there are too many, who was silent for longest has left."""
+        number, mac = key
+        nodes = self._link(number).waiting
+        waiting = nodes.hear(mac, heard)
+        for other in nodes.crowd():
+            self.counters["waiting_forgotten"] += 1
+            self._effects.append(Detached(number, other))
+        return waiting
+
+    def _ask_later(self, key: _Key, reason: Punt, frame: Ethernet, now: float) -> None:
         """Keep what a node asked until it is served."""
-        self._link(key[0]).waiting[key[1]].asked[reason] = frame
+        self._wait_for(key, now).asked[reason] = frame
 
-    def _probe_at(self, node: _Node) -> float:
-        if node.detached:
-            return math.inf
-        return node.probed + self._settings.probe_interval if node.probes else node.heard + self._settings.idle_timeout
-
-    def _probe(self, key: _Key, node: _Node, now: float) -> None:
+    def _probe(self, key: _Key, node: ServedNode, now: float) -> None:
         """Ask the node for a sign of life, by every address that it is known to have (RFC 4861 §7.3.3)."""
         link, mac = key
         if node.probes >= self._settings.probes:
@@ -356,14 +330,14 @@ class AccessLinks:
             frame = solicitation_frame(router, node.service.link_local, target, mac, target)
             self._effects.append(Transmit(link, frame))
 
-    def _arm(self, key: _Key, node: _Node) -> None:
-        node.armed = min(node.advertise_at, self._probe_at(node))
-        if node.armed < math.inf:
-            heapq.heappush(self._timers, (node.armed, key))
+    def _arm(self, node: ServedNode) -> None:
+        due = min(node.advertise_at, node.probe_at(self._settings))
+        if due < math.inf:
+            self._timers.arm(node, due)
 
     # --- what it is told -------------------------------------------------------------------------
 
-    def _advertise(self, key: _Key, node: _Node, now: float, earlier: Service | None) -> None:
+    def _advertise(self, key: _Key, node: ServedNode, now: float, earlier: Service | None) -> None:
         gone = node.service.without(earlier)
         if not node.service.binding.prefixes and not gone:
             return
@@ -377,14 +351,14 @@ class AccessLinks:
             message = withdrawal(earlier, self._settings)
         self._send_advertisement(key, node, message)
 
-    def _send_advertisement(self, key: _Key, node: _Node, message: RouterAdvertisement) -> None:
+    def _send_advertisement(self, key: _Key, node: ServedNode, message: RouterAdvertisement) -> None:
         """To the node's own MAC address, whatever the IP destination (RFC 6085)."""
         link, mac = key
         destination = node.link_local or ALL_NODES
         frame = neighbor_frame(message, self._settings.router_mac, node.service.link_local, mac, destination)
         self._transmit_or_count(link, frame, "router_advertisement")
 
-    def _answer_dhcp(self, key: _Key, node: _Node, request: Dhcp, now: float) -> None:
+    def _answer_dhcp(self, key: _Key, node: ServedNode, request: Dhcp, now: float) -> None:
         outcome = answer(request, key[1], node.service, self._settings, now)
         router = node.service.binding.ipv4_router
         if isinstance(outcome, DhcpOutcome) or router is None:
@@ -407,10 +381,7 @@ class AccessLinks:
         self.counters[f"{what}_{fault.reason}"] += 1
 
     def _link(self, link: int) -> _Link:
-        return self._links.setdefault(link, _Link())
-
-    def _errors(self, link: int) -> TokenBucket:
-        known = self._link(link)
-        if known.errors is None:
-            known.errors = TokenBucket(self._settings.error_rate, self._settings.error_burst)
-        return known.errors
+        known = self._links.get(link)
+        if known is None:
+            known = self._links[link] = _Link(self._settings)
+        return known

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from math import inf
 
 from p4pmip.mobility.binding import Binding, IPAddress
+from p4pmip.mobility.timers import Timed
 from p4pmip.wire.ethernet import mac
 
 ROUTER_MAC = mac("00-00-5e-00-52-13")
@@ -32,7 +34,7 @@ class AccessSettings:
     seen_interval: float = 1.0
     """A node that is not served is reported no more often than this."""
     waiting_per_link: int = 256
-    """Nodes of one link that are remembered while they are not served."""
+    """Nodes of one link that are remembered while they are not served, and for `idle_timeout` at the most."""
     error_rate: float = 20.0
     """ICMP errors of one link."""
     error_burst: float = 20.0
@@ -78,3 +80,40 @@ class Service:
         if earlier is None:
             return ()
         return tuple(prefix for prefix in earlier.binding.prefixes if prefix not in self.binding.prefixes)
+
+
+class ServedNode(Timed):
+    """A node that is served, and what is known of its being there; its deadline is the next advertisement or probe.
+
+    Args:
+        key: Its link and MAC address.
+        service: What it is told.
+        heard: When it sent something last.
+        link_local: Its own link-local address, if that is known.
+    """
+
+    __slots__ = ("advertise_at", "detached", "heard", "key", "link_local", "probed", "probes", "service")
+
+    def __init__(self, key: tuple[int, bytes], service: Service, heard: float, link_local: IPv6Address | None) -> None:
+        super().__init__()
+        self.key = key
+        self.service = service
+        self.heard = heard
+        self.link_local = link_local
+        self.advertise_at = inf
+        self.probes = 0
+        """Without an answer, since it was heard."""
+        self.probed = 0.0
+        self.detached = False
+        """No probe was answered: it has been reported."""
+
+    def hear(self, now: float) -> None:
+        """It has sent something."""
+        if not self.detached:
+            self.heard, self.probes = max(self.heard, now), 0
+
+    def probe_at(self, settings: AccessSettings) -> float:
+        """When it is to be probed, or (once the last probe was not answered) given up."""
+        if self.detached:
+            return inf
+        return self.probed + settings.probe_interval if self.probes else self.heard + settings.idle_timeout

@@ -85,24 +85,42 @@ class GatewayAnswers(GatewayRegistration):
 
     def _left(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         """The answer to a de-registration; its GRE option says nothing."""
-        status, outstanding = reply.message.status, entry.outstanding
+        outstanding = entry.outstanding
         assert outstanding is not None
-        if status in _LATE and not outstanding.corrected:
-            self._transmit_newer(entry, reply, now, utc)
-        else:
+        in_vain = reply.message.status in _LATE and outstanding.corrected
+        if in_vain or not self._sent_again(entry, reply, now, utc):
             self._remove(entry, now)
 
     def _released_ipv4(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         """The answer to the de-registration of the IPv4 home address alone: the binding goes on without it."""
-        outstanding = entry.outstanding
-        assert outstanding is not None
-        if reply.message.status in _LATE and not outstanding.corrected:
-            self._transmit_newer(entry, reply, now, utc)
+        if self._sent_again(entry, reply, now, utc):
             return
         entry.outstanding = None
         self.timers.arm(entry, max(now, entry.refresh_at))
         if not entry.released:  # it is wanted again already
             self._refresh(entry, now, utc)
+
+    def _sent_again(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> bool:
+        """Whether a PBU was refused for what time mends: it is sent again, at once if that helps, or by its timer."""
+        outstanding, peer = entry.outstanding, entry.peer
+        assert outstanding is not None
+        once = not outstanding.corrected
+        match reply.message.status:
+            case Status.MIPV6_ID_MISMATCH if once and reply.replay is not None:
+                peer.replay_skew = replay_skew(reply.replay, utc)
+                self._transmit_newer(entry, reply, now, utc)
+            case status if status in _LATE and once:
+                self._transmit_newer(entry, reply, now, utc)
+            case Status.TIMESTAMP_MISMATCH | Status.MIPV6_ID_MISMATCH:
+                # Only once both clocks are right again; ours is not set by the LMA's stamp.
+                skew = "" if reply.timestamp is None else f"{o.Timestamp(reply.timestamp).to_utc() - utc:+.3f} s"
+                self.alarm("clock_skew", f"LMA {peer.config.address} {skew}".rstrip(), entry.session_id)
+                outstanding.sequence = NEVER
+            case status if status in (*_LATE, Status.INSUFFICIENT_RESOURCES):
+                outstanding.sequence = NEVER  # the retransmission timer goes on, with a fresh stamp
+            case _:
+                return False
+        return True
 
     def _transmit_newer(self, entry: ListEntry, reply: Reply, now: float, utc: float) -> None:
         """Once more, newer than what the LMA has seen."""
@@ -217,21 +235,9 @@ class GatewayAnswers(GatewayRegistration):
                 return
             case _:
                 pass
+        if self._sent_again(entry, reply, now, utc):
+            return
         match reply.message.status:
-            case Status.MIPV6_ID_MISMATCH if once and reply.replay is not None:
-                peer.replay_skew = replay_skew(reply.replay, utc)
-                self._transmit_newer(entry, reply, now, utc)
-            case status if status in _LATE and once:
-                self._transmit_newer(entry, reply, now, utc)
-            case status if status in _LATE:
-                outstanding.sequence = NEVER  # the retransmission timer goes on, with a fresh stamp
-            case Status.TIMESTAMP_MISMATCH | Status.MIPV6_ID_MISMATCH:
-                # Only once both clocks are right again; ours is not set by the LMA's stamp.
-                skew = "" if reply.timestamp is None else f"{o.Timestamp(reply.timestamp).to_utc() - utc:+.3f} s"
-                self.alarm("clock_skew", f"LMA {peer.config.address} {skew}".rstrip(), entry.session_id)
-                outstanding.sequence = NEVER
-            case Status.INSUFFICIENT_RESOURCES:
-                outstanding.sequence = NEVER
             case (
                 Status.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX
                 | Status.BCE_PBU_PREFIX_SET_DO_NOT_MATCH

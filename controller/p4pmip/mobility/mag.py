@@ -110,15 +110,38 @@ class MobileAccessGateway(GatewayAnswers):
         self._register(entry, indicator, now, utc)
         return number if number in self._by_session else None
 
-    def detach(self, mn: bytes, now: float, utc: float, mac: bytes | None = None) -> None:
-        """A mobile node has left (one interface of it, if `mac` is given): de-register (RFC 5213 §6.9.1.4)."""
+    def detach(self, mn: bytes, now: float, utc: float, mac: bytes | None = None, link: int | None = None) -> None:
+        """A mobile node has left: de-register (RFC 5213 §6.9.1.4).
+
+        Args:
+            mn: MN-Identifier.
+            now: Monotonic seconds.
+            utc: Seconds since 1970.
+            mac: Only its interface of this link-layer address; None: every one.
+            link: Only if it was on this access link: it may be on another by now.
+        """
         self._enter(now, utc)
         for entry in list(self._by_mn.get(mn, ())):
-            if mac is None or entry.access.mac == mac:
-                if entry.state is State.STOPPED:
-                    self._remove(entry, now)
-                elif entry.state is not State.LEAVING:
-                    self._leave(entry, now, utc)
+            if mac in (None, entry.access.mac) and link in (None, entry.access.link):
+                self._detach(entry, now, utc)
+
+    def link_down(self, link: int, now: float, utc: float) -> None:
+        """An access link went down: everybody on it has left, those too that are only being registered."""
+        self._enter(now, utc)
+        for entry in [one for one in self._list.values() if one.access.link == link]:
+            self._detach(entry, now, utc)
+
+    def detach_unknown(self, now: float, utc: float) -> None:
+        """Mobile nodes that another configuration does not have any more have left."""
+        self._enter(now, utc)
+        for entry in [one for one in self._list.values() if self.config.directory.lookup(one.mn) is None]:
+            self._detach(entry, now, utc)
+
+    def _detach(self, entry: ListEntry, now: float, utc: float) -> None:
+        if entry.state is State.STOPPED:
+            self._remove(entry, now)
+        elif entry.state is not State.LEAVING:
+            self._leave(entry, now, utc)
 
     def _registration(self, incoming: Incoming, now: float, utc: float) -> bool:
         acknowledgement = incoming.message

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from p4pmip.mobility.record import Change
+from p4pmip.node.log import NodeLogger
 from p4pmip.store.error import JournalError
 from p4pmip.store.journal import Journal
 
@@ -19,8 +20,9 @@ _Asked = tuple[Sequence[Change], bool, asyncio.Future[None]]
 class GroupCommit:
     """Commits changes to one journal."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, log: NodeLogger) -> None:
         self._journal = journal
+        self._log = log
         self._thread = ThreadPoolExecutor(1, "journal")
         self._waiting: list[_Asked] = []
         self._idle = asyncio.Event()
@@ -28,7 +30,7 @@ class GroupCommit:
         self._owed: dict[tuple[str, str], Change] = {}
         """Refused changes that are true nevertheless: they go first in the next commit."""
         self.counters: Counter[str] = Counter()
-        """`commits`, `changes`, `refused`."""
+        """`commits`, `changes`, `refused`; `alarm_journal`: changes that nobody waited for and that were refused."""
 
     def submit(self, changes: Sequence[Change], owed: bool = False) -> asyncio.Future[None]:
         """Ask for changes; the future has a `JournalError` if they were not made, nothing if they were.
@@ -43,6 +45,15 @@ class GroupCommit:
             self._idle.clear()
             loop.call_soon(self._begin)
         return future
+
+    def remember(self, change: Change) -> None:
+        """Ask for a change that nothing waits for; a failure is an alarm, since a restart would miss it."""
+        self.submit([change], owed=True).add_done_callback(self._remembered)
+
+    def _remembered(self, future: "asyncio.Future[None]") -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self.counters["alarm_journal"] += 1
+            self._log.warning("journal: %s", error)
 
     def _begin(self) -> None:
         if not self._waiting:

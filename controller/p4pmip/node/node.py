@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 from p4pmip.access import effects as access
 from p4pmip.access.served import ROUTER_LINK_LOCAL, AccessSettings, Service
@@ -23,7 +24,6 @@ from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.lma import LocalMobilityAnchor
 from p4pmip.mobility.mag import MobileAccessGateway
 from p4pmip.mobility.reconfigure import reconfigure
-from p4pmip.mobility.record import Change
 from p4pmip.mobility.session import Session
 from p4pmip.node.carrier import Carriers
 from p4pmip.node.commit import GroupCommit
@@ -42,9 +42,8 @@ from p4pmip.node.transport import Transport
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
 from p4pmip.store.journal import Journal
-from p4pmip.wire.message import Message, UnknownMessage
+from p4pmip.wire.describe import mobile_node_of
 from p4pmip.wire.numbers import HandoffIndicator, MhType
-from p4pmip.wire.options import MobileNodeIdentifier
 
 Engine = LocalMobilityAnchor | MobileAccessGateway
 Observer = Callable[[str, object], None]
@@ -56,6 +55,7 @@ DRAIN_SECONDS = 5.0
 """For which a node that is told to stop waits for its switch and its journal."""
 
 _LOGGER = logging.getLogger(__name__)
+_Engine = TypeVar("_Engine", LocalMobilityAnchor, MobileAccessGateway)
 
 
 class Node:
@@ -76,22 +76,20 @@ class Node:
         signalled: Signalled = lambda _octets, _source, _destination: None,
     ) -> None:
         self.name = name
-        self.settings = config.nodes[name]
-        self.config = config
+        self.config, self.settings = config, config.nodes[name]
         self.counters: Counter[str] = Counter()
         self._log = NodeLogger(_LOGGER, name)
         self._observe = observe
         self._signalled = signalled
         self.identities = identities(config, self.settings)
-        self.journal = GroupCommit(journal)
-        records = list(journal.load())
-        self._rows = records
+        self.journal = GroupCommit(journal, self._log)
+        records = self._rows = list(journal.load())
         counter = journal.restart_counter
         lma, mag = lma_config(config, name, counter), mag_config(config, name, counter)
         self.lma = None if lma is None else LocalMobilityAnchor(lma)
         self.mag = None if mag is None else MobileAccessGateway(mag)
         self.engines: tuple[Engine, ...] = tuple(engine for engine in (self.lma, self.mag) if engine is not None)
-        self.switch = SwitchControl(config, name, target, records, self._remember)
+        self.switch = SwitchControl(config, name, target, records, self.journal.remember)
         idle = self.settings.mag.idle_timeout if self.settings.mag else AccessSettings().idle_timeout
         self.links = Links(
             config,
@@ -106,6 +104,7 @@ class Node:
         self._stopping = False
         self.installer = Installer(self.switch, self.journal, self._log)
         self._timer = Timer(self._timed)
+        self._acting = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
@@ -179,14 +178,10 @@ class Node:
         self.config, self.settings = config, config.nodes[self.name]
         self.identities = identities(config, self.settings)
         await self.switch.reconfigure(config)
-        now, utc = self._clock()
         for engine, changed in zip(self.engines, engines, strict=True):
-            reconfigure(engine, changed, now)
+            reconfigure(engine, changed, self._clock()[0])
         if self.mag is not None:
-            directory = self.mag.config.directory
-            for session in list(self.mag.sessions()):
-                if directory.lookup(session.mn) is None:
-                    self.mag.detach(session.mn, now, utc)
+            self.mag.detach_unknown(*self._clock())
         self._act()
 
     # --- what people ask ------------------------------------------------------------------------------
@@ -208,10 +203,8 @@ class Node:
         Raises:
             P4pmipError: This node is no MAG.
         """
-        if self.mag is None:
-            raise P4pmipError(f"node {self.name}", "attach", "is no MAG")
-        now, utc = self._clock()
-        session_id = self.mag.attach(mn, AccessLink(link, mac), now, utc, indicator=indicator)
+        mag = self._demanded(self.mag, "attach", "MAG")
+        session_id = mag.attach(mn, AccessLink(link, mac), *self._clock(), indicator=indicator)
         self._act()
         return session_id
 
@@ -221,10 +214,7 @@ class Node:
         Raises:
             P4pmipError: This node is no MAG.
         """
-        if self.mag is None:
-            raise P4pmipError(f"node {self.name}", "detach", "is no MAG")
-        now, utc = self._clock()
-        self.mag.detach(mn, now, utc, mac)
+        self._demanded(self.mag, "detach", "MAG").detach(mn, *self._clock(), mac)
         self._act()
 
     def revoke(self, mn: bytes) -> int:
@@ -233,19 +223,20 @@ class Node:
         Raises:
             P4pmipError: This node is no LMA.
         """
-        if self.lma is None:
-            raise P4pmipError(f"node {self.name}", "revoke", "is no LMA")
-        sessions = self.lma.revoke(mn, self._clock()[0])
+        sessions = self._demanded(self.lma, "revoke", "LMA").revoke(mn, self._clock()[0])
         self._act()
         return sessions
 
+    def _demanded(self, engine: _Engine | None, what: str, role: str) -> _Engine:
+        if engine is None:
+            raise P4pmipError(f"node {self.name}", what, f"is no {role}")
+        return engine
+
     def link_down(self, link: int) -> None:
         """An access link went down: everybody on it has left (RFC 5213 §6.9.1.4)."""
-        if self.mag is None:
-            return
-        for session in list(self.mag.sessions()):
-            if session.access is not None and session.access.link == link:
-                self.detach(session.mn, session.access.mac)
+        if self.mag is not None:
+            self.mag.link_down(link, *self._clock())
+            self._act()
 
     @property
     def transport_counters(self) -> Counter[str]:
@@ -259,8 +250,7 @@ class Node:
             self.counters["stopping"] += 1
             return
         self._signalled(octets, source, destination)
-        now, utc = self._clock()
-        self._engine_for(octets, source).receive(octets, source, destination, now, utc)
+        self._engine_for(octets, source).receive(octets, source, destination, *self._clock())
         self._act()
 
     def _engine_for(self, octets: bytes, source: Endpoint) -> Engine:
@@ -292,8 +282,10 @@ class Node:
                     self.attach(mn, link, mac)
             case access.Detached(link, mac):
                 service = self.links.access.serving(link, mac)
-                if service is not None:
-                    self.detach(service.binding.mn, mac)
+                mn = self.identities.identify(mac, link) if service is None else service.binding.mn
+                if mn is not None and self.mag is not None:
+                    self.mag.detach(mn, *self._clock(), mac, link)
+                    self._act()
             case access.AddressReleased(link, mac) | access.AddressWanted(link, mac):
                 service = self.links.access.serving(link, mac)
                 if service is None or self.mag is None:
@@ -308,18 +300,24 @@ class Node:
         self._spawn(self.switch.neighbour(effect.link, effect.address, effect.mac))
 
     def _timed(self) -> None:
-        now, utc = self._clock()
         for engine in self.engines:
-            engine.handle_timer(now, utc)
+            engine.handle_timer(*self._clock())
         self._act()
 
     # --- effects --------------------------------------------------------------------------------------
 
     def _act(self) -> None:
-        for engine in self.engines:
+        """Carry out what the engines have queued; what comes of one effect waits for its turn."""
+        if self._acting:
+            return
+        self._acting = True
+        try:
             # First the switch, then the message: once the LMA has a PBU, packets with its key may come.
-            for effect in sorted(engine.effects(), key=_is_message):
-                self._carry_out(engine, effect)
+            while queued := [(one, each) for one in self.engines for each in sorted(one.effects(), key=_is_message)]:
+                for engine, effect in queued:
+                    self._carry_out(engine, effect)
+        finally:
+            self._acting = False
         self._arm()
 
     def _carry_out(self, engine: Engine, effect: mobility.Effect) -> None:
@@ -331,7 +329,7 @@ class Node:
             case mobility.Install():
                 self.installer.start(effect, functools.partial(self._answer, engine))
             case mobility.Journal():
-                self._remember(effect.change)
+                self.journal.remember(effect.change)
             case mobility.Advertise():
                 self._advertise(effect)
             case mobility.Withdraw():
@@ -342,7 +340,9 @@ class Node:
                 self._about(effect.session_id).warning("%s: %s", effect.name, effect.detail)
             case mobility.Received():
                 if self._log.isEnabledFor(logging.DEBUG):
-                    self._log.about(peer=effect.source.address, mn=_who(effect.message)).debug("%s", effect.outcome)
+                    self._log.about(peer=effect.source.address, mn=mobile_node_of(effect.message)).debug(
+                        "%s", effect.outcome
+                    )
             case mobility.ParameterProblem():
                 # Beside a raw socket, ICMPv6 is the kernel's; what it would say is counted.
                 self.counters["parameter_problem"] += 1
@@ -357,17 +357,15 @@ class Node:
         return self._log.about(peer=binding.tunnel.peer, session=session_id, mn=binding.mn)
 
     def _answer(self, engine: Engine, install: mobility.Install, reason: str) -> None:
-        now, utc = self._clock()
         if reason:
-            engine.refused(install.ticket, reason, now, utc)
+            engine.refused(install.ticket, reason, *self._clock())
         else:
-            engine.installed(install.ticket, now, utc)
+            engine.installed(install.ticket, *self._clock())
         self._act()
         self._observe(self.name, Answered(install, reason))
 
     def _advertise(self, effect: mobility.Advertise) -> None:
-        binding = effect.binding
-        now = self._clock()[0]
+        binding, now = effect.binding, self._clock()[0]
         service = Service(
             binding,
             now + effect.lifetime,
@@ -378,16 +376,6 @@ class Node:
         )
         self.links.access.serve(service, now)
         self.links.act()
-
-    def _remember(self, row: Change) -> None:
-        """Journal a row that nothing waits for; a failure is an alarm, since a restart would miss it."""
-        future = self.journal.submit([row], owed=True)
-        future.add_done_callback(self._remembered)
-
-    def _remembered(self, future: "asyncio.Future[None]") -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
-            self.counters["alarm_journal"] += 1
-            self._log.warning("journal: %s", error)
 
     # --- the loop -------------------------------------------------------------------------------------
 
@@ -411,12 +399,6 @@ class Node:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.counters["alarm_defect"] += 1
             self._log.error("a task ended", exc_info=error)
-
-
-def _who(message: Message | None) -> bytes | None:
-    """The MN-Identifier of a message."""
-    options = () if message is None or isinstance(message, UnknownMessage) else message.options
-    return next((one.identifier for one in options if isinstance(one, MobileNodeIdentifier)), None)
 
 
 def _is_message(effect: mobility.Effect) -> bool:

@@ -21,6 +21,8 @@ Receiver = Callable[[bytes, Endpoint, Endpoint], None]
 
 MOBILITY_HEADER = 135
 _LARGEST = 65535
+_AT_ONCE = 64
+"""Messages that are taken before others of the event loop have their turn."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -121,7 +123,7 @@ class MobilityHeaderTransport:
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
 
     def _readable(self) -> None:
-        while True:
+        for _ in range(_AT_ONCE):
             try:
                 octets, ancillary, _, address = self._socket.recvmsg(_LARGEST, socket.CMSG_SPACE(20))
             except BlockingIOError:

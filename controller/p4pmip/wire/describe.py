@@ -72,6 +72,12 @@ def message_name(message: m.Message) -> str:
             return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(message).__name__)
 
 
+def mobile_node_of(message: m.Message | None) -> bytes | None:
+    """The MN-Identifier of a message, if it has one."""
+    options = () if message is None or isinstance(message, m.UnknownMessage) else message.options
+    return next((one.identifier for one in options if isinstance(one, o.MobileNodeIdentifier)), None)
+
+
 def message_type(message: m.Message) -> int:
     """The MH type of a message."""
     return message.mh_type if isinstance(message, m.UnknownMessage) else _MH_TYPES[type(message)]
