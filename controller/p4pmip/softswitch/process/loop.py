@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from p4pmip.softswitch.native.executor import Machine, NativeExecutor
 
 
+PATIENCE = 5
+"""How much the packets' thread gives way to all others (nice): no flood keeps a Write waiting for a processor."""
+
+
 class PacketLoop:
     """Runs machine code over some ports until it is stopped. All methods are for one thread, the one that owns tables.
 
@@ -42,6 +46,7 @@ class PacketLoop:
         self._thread.start()
 
     def _run(self, machine: "Machine") -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PATIENCE)  # of this thread alone, on Linux
         while place := machine.loop(self._interfaces.control):
             number = self._interfaces.number(place - 1)
             self._ports[number].error()
