@@ -34,6 +34,7 @@ from p4pmip.store.latency import fsync_latency
 from p4pmip.wire.numbers import HandoffIndicator
 
 WARM, STORM, WINDOW = 500, 4000, 128
+BMV2 = "simple_switch_grpc"
 STEADY, RATE = 600, 100.0
 COMPILE_SECONDS = 60.0
 RATE_BOUND, LATENCY_BOUND = 1000.0, 10.0
@@ -186,16 +187,28 @@ async def _measure(folder: Path, target: str) -> tuple[dict[str, float], dict[st
 def measure(targets: tuple[str, ...] = ()) -> list[Row]:
     """The figures, each beside the latency of this disk's fsync in milliseconds."""
     rows: list[Row] = []
-    for target in targets or ("softswitch", *(["bmv2"] if shutil.which("simple_switch_grpc") else [])):
+    for target in targets or ("softswitch", "bmv2"):
+        if target == "bmv2" and shutil.which(BMV2) is None:
+            rows.append(_skipped(_title(target, "attaches"), f"{BMV2} is not on PATH"))
+            continue
         with tempfile.TemporaryDirectory(prefix="p4pmip-bench-") as temporary:
             folder = Path(temporary)
             fsync = statistics.median(1000 * one for one in fsync_latency(folder))
             figures, parts = run(_measure(folder, target))
         for name, value in figures.items():
             bound = RATE_BOUND if name == "attaches" else LATENCY_BOUND if name.endswith("p99") else None
-            rows.append(_row(f"node.{target}.{name}", value, "1/s" if name == "attaches" else "ms", fsync, bound))
-        rows += [_row(f"node.{target}.{name}", value, "ms", fsync, None) for name, value in parts.items()]
+            rows.append(_row(_title(target, name), value, "1/s" if name == "attaches" else "ms", fsync, bound))
+        rows += [_row(_title(target, name), value, "ms", fsync, None) for name, value in parts.items()]
     return rows
+
+
+def _title(target: str, name: str) -> str:
+    return f"node, {target}: {name.replace('_', ' ')}"
+
+
+def _skipped(name: str, why: str) -> Row:
+    nothing = dict.fromkeys(("value", "peer_value", "ratio", "ok"))
+    return _row(name, 0.0, "1/s", 1.0, RATE_BOUND) | nothing | {"skipped": why}
 
 
 def _row(name: str, value: float, unit: str, fsync: float, bound: float | None) -> Row:

@@ -83,7 +83,9 @@ def collect(names: Sequence[str], whole: float = WHOLE, folder: Path = FOLDER) -
         left = ends - time.monotonic()
         share = min(left, 2 * left / (len(names) - done))
         print(f"bench: {name}, at most {share:.0f} s", file=sys.stderr, flush=True)
+        began = time.monotonic()
         rows += measured(name, share, folder) if share >= 1 else [skipped(name, "no time was left")]
+        print(f"bench: {name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return rows
 
 
@@ -143,10 +145,16 @@ def _bars(path: Path, title: str, rows: Sequence[Row]) -> Path:
 
     figure = Figure(figsize=(8, 1 + 0.6 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    bars = axes.barh([row["name"] for row in rows], [row["value"] for row in rows])
+    bars = axes.barh([row["name"] for row in rows], [row["value"] for row in rows], color="#2474c9")
     axes.bar_label(bars, fmt="%.2f ms", padding=3)
+    for place, row in enumerate(rows):
+        if row["bound"] is not None:
+            axes.vlines(row["bound"], place - 0.45, place + 0.45, colors="#b3261e", linestyles="dashed", label="bound")
+    if any(row["bound"] is not None for row in rows):
+        axes.legend(*([one[0]] for one in map(list, axes.get_legend_handles_labels())))
     axes.set_title(title)
     axes.set_xlabel("ms")
+    axes.margins(x=0.15)
     axes.invert_yaxis()
     figure.savefig(path, dpi=110)
     return path
@@ -166,9 +174,13 @@ def _rates(path: Path, rows: Sequence[Row]) -> Path:
     for name, points in lines.items():
         axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.15 * max(rate for points in lines.values() for _, rate in points))
+    axes.set_title("rate against number of bindings")
     axes.set_xlabel("bindings")
     axes.set_ylabel("per second")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(axis="y", alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)
     return path

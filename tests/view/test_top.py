@@ -9,10 +9,58 @@ from pathlib import Path
 
 import pytest
 
+from p4pmip.cli.top import lines
 from p4pmip.demo import figure1
 from p4pmip.demo.lab import SECONDS, Lab, running
 from p4pmip.demo.targets import STARTERS
 from p4pmip.node.admin import Admin
+from p4pmip.view.model import Model
+
+NAMES = ("mn-1@a.example", "<script>alert(1)</script>@a.example", "m" * 120 + "@a.example")
+
+
+def crowd(mobile_nodes: int) -> Model:
+    """What an LMA with so many mobile nodes shows."""
+    model = Model()
+    model.node("lma", target="127.0.0.1:9559/1", state="ready", reason="")
+    rows = []
+    for number in range(mobile_nodes):
+        name = NAMES[number] if number < len(NAMES) else f"mn-{number}@a.example"
+        keys = {"uplink_key": number, "downlink_key": 2**32 - 1 - number}
+        rows.append((number, {"mn": name, "realm": "a", "ipv4": "10.0.0.1", "mag": "mag-1", "state": "active", **keys}))
+        message = {"name": "Proxy Binding Update", "sequence": number, "lifetime_s": 4, "options": []}
+        about = {"source": "mag-1", "destination": "lma", "message": message, "outcome": "accepted"}
+        model.event({"id": number + 1, "time": 1.0, "node": "lma", "event": "received", **about})
+    model.sessions("lma", rows)
+    return model
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (79, 24), (200, 50), (40, 10), (20, 5)])
+@pytest.mark.parametrize("mobile_nodes", [0, 1, 30])
+def test_fits_the_terminal(width: int, height: int, mobile_nodes: int) -> None:
+    """Whatever its size, nothing runs over; in an ordinary one names and both keys are there."""
+    shown = [line for _, line in lines(crowd(mobile_nodes), width, height)]
+    assert len(shown) <= height
+    assert max(map(len, shown)) <= width
+    assert shown[0].startswith(f"lma: {mobile_nodes} session"[: width - 1])
+    if mobile_nodes and width >= 79:
+        assert any("0x00000000  0xffffffff" in line for line in shown)
+        assert any("PBU" in line for line in shown)
+
+
+def test_every_session_is_reached_by_the_arrows() -> None:
+    """From the first page to the last, each line once."""
+    model = crowd(30)
+    seen = [line.split()[0] for first in range(30) for _, line in lines(model, 200, 24, first) if "0xffffff" in line]
+    assert {f"mn-{number}@a.example" for number in range(3, 30)} < set(seen)
+
+
+def test_a_name_with_digits_of_other_scripts() -> None:
+    """Sorting takes any name."""
+    model = crowd(1)
+    model.sessions("lma", [(1, {"mn": "mn-²٣@a.example", "realm": "a"}), (2, {"mn": "9" * 5000, "realm": "a"})])
+    assert any("mn-²" in line for _, line in lines(model))
+
 
 Command = tuple[Lab, list[str]]
 
@@ -44,16 +92,17 @@ async def test_once_as_text(command: Command) -> None:
     assert process.returncode == 0
     row = next(line for line in output.splitlines() if line.startswith("mn-1@operator-a.example"))
     assert f"0x{session.uplink_key:08x}  0x{session.downlink_key:08x}" in row
-    assert "mag-1" in row
+    assert row.split()[3:5] == ["mag-1", "active"]
     assert "10.1.0.10" in row
     assert "drops: lma NO_BINDING 1" in output
 
 
-async def test_in_a_terminal_until_q(command: Command) -> None:
+@pytest.mark.parametrize("size", [("24", "80"), ("50", "200")])
+async def test_in_a_terminal_until_q(command: Command, size: tuple[str, str]) -> None:
     """The session and the latest signalling are drawn; q ends it with status 0."""
     _, words = command
     near, far = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "LINES": "40", "COLUMNS": "160"}
+    environment = {**os.environ, "TERM": "xterm", "LINES": size[0], "COLUMNS": size[1]}
     process = await asyncio.create_subprocess_exec(*words, stdin=far, stdout=far, env=environment)
     os.close(far)
     seen = bytearray()
@@ -64,7 +113,7 @@ async def test_in_a_terminal_until_q(command: Command) -> None:
             seen.extend(os.read(near, 65536))
         except OSError:
             asyncio.get_running_loop().remove_reader(near)
-        if b"mn-1@operator-a.example" in seen and b"PBA" in seen:
+        if b"mn-1@operator-a" in seen and b"PBA" in seen:
             there.set()
 
     asyncio.get_running_loop().add_reader(near, readable)
