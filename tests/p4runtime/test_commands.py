@@ -132,6 +132,8 @@ def test_counters_drops_p4info(box: str, run: Run) -> None:
 def test_deploy(box: str, run: Run) -> None:
     status, shown = run("deploy", box)
     assert (status, shown["targets"][0]["result"]) == (0, "unchanged")
+    status, shown = run("deploy", box, box)
+    assert (status, len(shown["targets"])) == (0, 1)
     status, shown = run("deploy", box, "127.0.0.1:1")
     assert (status, [target["result"] for target in shown["targets"]]) == (1, ["unchanged", "failed"])
 

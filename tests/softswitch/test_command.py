@@ -135,19 +135,39 @@ async def test_files_as_ports(tmp_path: Path) -> None:
         (["nowhere.json"], "JSON: No such file or directory: 'nowhere.json'"),
         (["--grpc-server-ssl"], "needs a certificate and a key"),
         (["--pcap", "/nowhere"], "--pcap: is no directory: '/nowhere'"),
-        (["--dp-grpc-server-addr", "x", "-i", "1@a"], "cannot be used together with -i"),
-        (["-i", "1@no-such-interface"], "switch: cannot start: 'interface: No such device'"),
+        (["--dp-grpc-server-addr", "127.0.0.1:0", "-i", "1@a"], "cannot be used together with -i"),
+        (["-i", "1@no-such-interface"], "switch: cannot start: 'interface no-such-interface: No such device'"),
+        (["-i", "4294967296@a"], "--interface: is no port number: '4294967296@a'"),
+        (["--device-id", "-1"], "--device-id: does not fit 64 bits: -1"),
+        (["--use-files", "nan"], "--use-files: is no time to wait: nan"),
+        (["--use-files", "0", "-i", "1@a"], "switch: cannot start: 'a_in.pcap: No such file or directory'"),
+        (["--p4info", "x"], "--p4info: goes with a program: 'x'"),
+        (["/dev/null"], "JSON: is not the BMv2 JSON that p4c-bm2-ss writes (Expecting value"),
+        (
+            ["--grpc-server-addr", "127.0.0.1:99999"],
+            "--grpc-server-addr: is no address to listen on: '127.0.0.1:99999'",
+        ),
+        (["--grpc-server-addr", "127.0.0.1"], "(valid: HOST:PORT, [IPV6]:PORT, unix:PATH)"),
+        (["--grpc-server-addr", "unix:/nowhere/x"], "cannot listen on unix:/nowhere/x: No such file or directory"),
+        (["--dp-grpc-server-addr", "unix:/nowhere/x"], "--dp-grpc-server-addr: cannot listen on unix:/nowhere/x"),
+        (["--grpc-server-key", "x"], "--grpc-server-key: needs TLS (valid: --grpc-server-ssl)"),
+        (
+            ["--grpc-server-ssl", "--grpc-server-key", "/dev/null", "--grpc-server-cert", "/dev/null"],
+            "--grpc-server-cert: is no PEM certificate with its key: '/dev/null, /dev/null'",
+        ),
     ],
 )
-def test_bad_arguments_get_one_line(arguments: list[str], text: str) -> None:
+def test_bad_arguments_get_one_line(arguments: list[str], text: str, tmp_path: Path) -> None:
     if os.geteuid() != 0 and "no-such-interface" in arguments[-1]:
         pytest.skip("packet sockets need root")
     done = subprocess.run(
-        [*COMMAND, "--grpc-server-addr", "127.0.0.1:0", *arguments], capture_output=True, text=True, timeout=30
-    )
+        [*COMMAND, "--grpc-server-addr", "127.0.0.1:0", *arguments],
+        capture_output=True, text=True, timeout=30, cwd=tmp_path,
+    )  # fmt: skip
     assert done.returncode == 2
     assert text in done.stderr
     assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unsupported_program_is_refused_by_name_and_place(tmp_path: Path) -> None:
@@ -297,4 +317,5 @@ def test_a_taken_address_is_said(tmp_path: Path) -> None:
             [*COMMAND, "--grpc-server-addr", address], capture_output=True, text=True, timeout=30, cwd=tmp_path
         )
     assert done.returncode == 2
-    assert f"--grpc-server-addr: cannot listen on {address}" in done.stderr
+    assert f"--grpc-server-addr: cannot listen on {address}: Address already in use" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -110,7 +110,6 @@ def test_why_it_was_dropped() -> None:
         (["--port", "1", "--hex", "00"], "--pipeline: is needed without --target"),
         ([*FILES, "--port", "1", "--pcap", "nowhere.pcap"], "--pcap: No such file or directory: 'nowhere.pcap'"),
         ([*FILES, "--entries", str(PROGRAMS / "router.json"), "--port", "1", "--hex", "00"], "is no list of entries"),
-        (["--target", "127.0.0.1:1", "--port", "1", "--hex", "00"], "--target: failed to connect"),
     ],
 )
 def test_bad_arguments_get_one_line(arguments: list[str], text: str) -> None:
@@ -163,3 +162,11 @@ def test_a_traced_packet_fares_like_any_other(program: Programs) -> None:
             recorder.run(running.pipeline, 1, frame, 0.0)
             assert recorder.outputs == plain
             assert ("drop" in recorder.result()["outcome"]) == (not plain)
+
+
+def test_a_target_that_is_not_there_is_a_failure() -> None:
+    words = ["--target", "127.0.0.1:1", "--port", "1", "--hex", "00"]
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "--target: failed to connect" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -8,13 +8,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from p4pmip.errors import P4pmipError
 from p4pmip.p4runtime import deployment
 from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.desired import Desired, fetch_desired
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.quirks import PROFILES, profile
-from p4pmip.p4runtime.status import TargetError
+from p4pmip.p4runtime.status import Problem, TargetError
+from p4pmip.p4runtime.stubs import code_pb2
 from p4pmip.p4runtime.target import Target, load_inventory, parse_target
 
 Subparsers = argparse._SubParsersAction  # its only name
@@ -64,10 +64,11 @@ def desired_of(args: argparse.Namespace, target: Target) -> Desired:
 
 
 async def running_pipeline(client: Client) -> Pipeline:
-    """What the target runs; P4pmipError if nothing."""
+    """What the target runs; TargetError if nothing."""
     pipeline = await deployment.running(client)
     if pipeline is None:
-        raise P4pmipError("target", client.target.label, "runs no pipeline; `p4pmip deploy` sets one")
+        cause = Problem(code_pb2.FAILED_PRECONDITION, "runs no pipeline; `p4pmip deploy` sets one")
+        raise TargetError(client.target.label, "GetForwardingPipelineConfig", cause)
     return pipeline
 
 

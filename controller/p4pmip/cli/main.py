@@ -51,6 +51,8 @@ def _commands() -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the process's exit status (2: what the person gave cannot be used)."""
     _open_standard_streams()
+    # gRPC's C core tells on standard error what its callers learn, and say, anyway.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     ended_by: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:

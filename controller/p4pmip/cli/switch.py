@@ -2,6 +2,8 @@
 
 import argparse
 import importlib.util
+import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from p4pmip.errors import P4pmipError
 
 DEFAULT_ADDRESS = "127.0.0.1:9559"
 PORT_LIMIT = 1 << 32
+DEVICE_LIMIT = 1 << 64
+ADDRESS = re.compile(r"unix:.+|(?:[^\s:\[\]/]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]+)")
 
 
 def register(subparsers: Any) -> None:
@@ -70,7 +74,16 @@ def _interface(text: str) -> tuple[int, str]:
     number, separator, name = text.partition("@")
     if not separator or not number.isdecimal() or not name:
         raise P4pmipError("--interface", text, "is not a port and an interface", ["PORT@INTERFACE, as 1@veth0"])
+    if int(number) >= PORT_LIMIT:
+        raise P4pmipError("--interface", text, "is no port number", [f"0..{PORT_LIMIT - 1}"])
     return int(number), name
+
+
+def _check_address(option: str, text: str) -> None:
+    """gRPC itself would take 99999 for another port, and no port for 443."""
+    matched = ADDRESS.fullmatch(text)
+    if matched is None or int(matched["port"] or 0) > 65535:
+        raise P4pmipError(option, text, "is no address to listen on", ["HOST:PORT", "[IPV6]:PORT", "unix:PATH"])
 
 
 def _check(args: argparse.Namespace, interfaces: tuple[tuple[int, str], ...]) -> None:
@@ -84,10 +97,23 @@ def _check(args: argparse.Namespace, interfaces: tuple[tuple[int, str], ...]) ->
         raise P4pmipError("--cpu-port", args.cpu_port, "is the drop port", ["another port"])
     if len(set(numbers)) != len(numbers):
         raise P4pmipError("--interface", args.interface, "gives two interfaces the same port")
+    if not 0 <= args.device_id < DEVICE_LIMIT:
+        raise P4pmipError("--device-id", args.device_id, "does not fit 64 bits", [f"0..{DEVICE_LIMIT - 1}"])
+    _check_address("--grpc-server-addr", args.grpc_server_addr)
+    if args.dp_grpc_server_addr is not None:
+        _check_address("--dp-grpc-server-addr", args.dp_grpc_server_addr)
     if args.no_p4 and args.json is not None:
         raise P4pmipError("--no-p4", str(args.json), "a program is given nevertheless")
+    if args.p4info is not None and args.json is None:
+        raise P4pmipError("--p4info", str(args.p4info), "goes with a program", ["JSON"])
+    if args.use_files is not None and not 0 <= args.use_files < math.inf:
+        raise P4pmipError("--use-files", args.use_files, "is no time to wait", ["seconds, from 0"])
     if args.dp_grpc_server_addr and interfaces:
         raise P4pmipError("--dp-grpc-server-addr", args.dp_grpc_server_addr, "cannot be used together with -i")
+    for option in ("cert", "key", "cacert", "with_client_auth"):
+        if getattr(args, f"grpc_server_{option}") and not args.grpc_server_ssl:
+            # Without it the server would be open to everybody, and its owner not know.
+            raise P4pmipError(f"--grpc-server-{option.replace('_', '-')}", None, "needs TLS", ["--grpc-server-ssl"])
     if args.grpc_server_ssl:
         for option in ("cert", "key"):
             if getattr(args, f"grpc_server_{option}") is None:
@@ -116,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
     for option, what in (
         ("thrift_port", "there is no Thrift server"),
         ("log_console", "p4pmip trace explains packets"),
+        ("log_file", "p4pmip trace explains packets"),
+        ("log_level", "p4pmip trace explains packets"),
     ):
         if getattr(args, option):
             print(f"p4pmip switch: --{option.replace('_', '-')} has no effect: {what}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trace the packets."""
     from p4pmip.p4runtime.target import parse_target
-    from p4pmip.softswitch.explain import live, offline
+    from p4pmip.softswitch.explain import TraceRefused, live, offline
 
     frames = list(_frames(args))
     if args.target is not None:
@@ -47,7 +48,11 @@ def run(args: argparse.Namespace) -> int:
                 raise P4pmipError(f"--{option}", None, "is needed without --target", ["--target HOST:PORT"])
         tracer = offline(args.pipeline, args.p4info, args.entries)
     for frame in frames:
-        result = tracer(args.port, frame)
+        try:
+            result = tracer(args.port, frame)
+        except TraceRefused as error:
+            print(f"p4pmip: {error}", file=sys.stderr)
+            return 1
         account = {key: result[key] for key in ACCOUNT if key in result}
         print(json.dumps(account) if args.json else "\n".join(_lines(result)))
     return 0

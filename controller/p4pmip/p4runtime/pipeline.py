@@ -40,7 +40,8 @@ class Pipeline:
     @classmethod
     def load(cls, p4info: Path, config: Path | None = None) -> "Pipeline":
         """From files; P4pmipError names the file that cannot be used."""
-        return cls(parse_p4info(_read(p4info), str(p4info)), _read(config) if config is not None else b"")
+        info = parse_p4info(_read("P4Info", p4info), str(p4info))
+        return cls(info, b"" if config is None else _read("pipeline", config))
 
     @classmethod
     def of(cls, config: p4runtime_pb2.ForwardingPipelineConfig) -> "Pipeline":
@@ -58,8 +59,8 @@ class Pipeline:
         return differences(self.schema, ours.schema, tables)
 
 
-def _read(path: Path) -> bytes:
+def _read(what: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise P4pmipError("file", str(path), error.strerror or "cannot be read") from None
+        raise P4pmipError(what, str(path), error.strerror or "cannot be read") from None

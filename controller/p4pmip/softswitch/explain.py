@@ -25,11 +25,15 @@ DEADLINE = 10.0
 Tracer = Callable[[int, bytes], dict[str, Any]]
 
 
+class TraceRefused(P4pmipError):
+    """The switch could not be reached, or did not trace the packet."""
+
+
 def live(target: str) -> Tracer:
     """Traces in the softswitch that serves P4Runtime there.
 
     Raises:
-        P4pmipError: from the tracer: there is none, or it has no pipeline.
+        TraceRefused: from the tracer: there is none, or it has no pipeline.
     """
 
     def trace(port: int, frame: bytes) -> dict[str, Any]:
@@ -39,7 +43,7 @@ def live(target: str) -> Tracer:
             try:
                 answer: dict[str, Any] = json.loads(call(request, timeout=DEADLINE))
             except grpc.RpcError as error:
-                raise P4pmipError("--target", target, _problem(error)) from error
+                raise TraceRefused("--target", target, _problem(error)) from error
         return answer
 
     return trace
@@ -61,7 +65,7 @@ def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
     try:
         text_format.Parse(_read("--p4info", info), config.p4info)
     except text_format.ParseError as error:
-        raise P4pmipError("--p4info", str(info), str(error)) from error
+        raise P4pmipError("--p4info", str(info), f"is no P4Info as text: {error}".rstrip(": ")) from error
     running = Running(load(config, DROP_PORT))
     for entity in _entities(entries, running.schema) if entries else ():
         _write(running, entity)

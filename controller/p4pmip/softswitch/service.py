@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -143,13 +145,7 @@ async def start_server(
     """
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers(Service(link).handlers())
-    try:
-        if credentials is None:
-            port = server.add_insecure_port(address)
-        else:
-            port = server.add_secure_port(address, credentials)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: {error}") from error
+    bound = listen(server, address, credentials)
     starting = asyncio.ensure_future(server.start())
     try:
         await asyncio.shield(starting)
@@ -158,6 +154,38 @@ async def start_server(
         await starting
         await server.stop(None)
         raise
-    if address.startswith("unix:"):
-        return server, address
-    return server, f"{address.rsplit(':', 1)[0]}:{port}"
+    return server, bound
+
+
+def listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> str:
+    """Give a server its address; the answer is the address with the port that was found.
+
+    Raises:
+        OSError: it cannot be listened on.
+    """
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}: {_why(address)}") from error
+    return address if address.startswith("unix:") else f"{address.rsplit(':', 1)[0]}:{port}"
+
+
+def _why(address: str) -> str:
+    """What the system says against an address; gRPC keeps it to itself."""
+    try:
+        if address.startswith("unix:"):
+            with socket.socket(socket.AF_UNIX) as one:
+                one.bind(address.removeprefix("unix:"))
+            Path(address.removeprefix("unix:")).unlink()
+        else:
+            host, _, port = address.rpartition(":")
+            host = host.removeprefix("[").removesuffix("]")
+            family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
+            with socket.create_server((host, int(port)), family=family):
+                pass
+    except OSError as error:
+        return error.strerror or str(error)
+    return "gRPC cannot bind it"

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +60,17 @@ class Tls:
         """
         authority = None if self.authority is None else read("--grpc-server-cacert", self.authority)
         pair = (read("--grpc-server-key", self.key), read("--grpc-server-cert", self.certificate))
+        # gRPC would only say that it cannot listen.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.certificate, self.key, password=lambda: "")
+        except (ssl.SSLError, ValueError) as error:
+            words = f"{self.certificate}, {self.key}"
+            raise P4pmipError("--grpc-server-cert", words, "is no PEM certificate with its key") from error
+        try:
+            context.load_verify_locations(self.authority or self.certificate)
+        except ssl.SSLError as error:
+            raise P4pmipError("--grpc-server-cacert", str(self.authority), "is no PEM certificate") from error
         return grpc.ssl_server_credentials([pair], authority, self.client_auth)
 
 
@@ -81,8 +94,13 @@ def program(command: Command) -> "p4runtime.ForwardingPipelineConfig | None":
         try:
             text_format.Parse(read("--p4info", path), config.p4info)
         except text_format.ParseError as error:
-            raise P4pmipError("--p4info", str(path), str(error)) from error
-    load(config, command.drop_port)
+            raise P4pmipError("--p4info", str(path), f"is no P4Info as text: {error}".rstrip(": ")) from error
+    try:
+        load(config, command.drop_port)
+    except P4pmipError as error:
+        if error.place != "p4_device_config":
+            raise
+        raise P4pmipError("JSON", str(command.json), f"{error.problem} ({error.value})", error.choices) from error
     return config
 
 
@@ -98,16 +116,15 @@ async def serve(command: Command) -> int:
         link.on_notice = say
         stack.push_async_callback(link.stop)
         await link.start()
-        try:
-            if command.dataplane_address is not None:
-                interface = DataplaneInterface(command.device_id, link.packet)
-                link.on_packet = interface.leave
+        if command.dataplane_address is not None:
+            interface = DataplaneInterface(command.device_id, link.packet)
+            link.on_packet = interface.leave
+            with _listening("--dp-grpc-server-addr", command.dataplane_address):
                 dataplane, bound = await start_dataplane(interface, command.dataplane_address)
-                stack.push_async_callback(dataplane.stop, GRACE)
-                say(f"packets over gRPC on {bound}")
+            stack.push_async_callback(dataplane.stop, GRACE)
+            say(f"packets over gRPC on {bound}")
+        with _listening("--grpc-server-addr", command.grpc_address):
             server, bound = await start_server(link, command.grpc_address, credentials)
-        except OSError as error:
-            raise P4pmipError("--grpc-server-addr", command.grpc_address, str(error)) from error
         stack.push_async_callback(server.stop, GRACE)
         say(f"P4Runtime on {bound}, device {command.device_id}, executor {command.executor}")
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(link.lost.wait())]
@@ -118,6 +135,14 @@ async def serve(command: Command) -> int:
             say("the forwarding process has ended unexpectedly")
             return 1
     return 0
+
+
+@contextlib.contextmanager
+def _listening(option: str, address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise P4pmipError(option, address, str(error)) from error
 
 
 def _options(command: Command, stack: contextlib.AsyncExitStack) -> Options:

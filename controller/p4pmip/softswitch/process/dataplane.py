@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from p4pmip.softswitch.service import OPTIONS, Context
+from p4pmip.softswitch.service import OPTIONS, Context, listen
 
 SERVICE = "p4.bm.DataplaneInterface"
 PACKAGE = "p4.bm"
@@ -119,9 +119,6 @@ async def start_dataplane(interface: DataplaneInterface, address: str) -> "tuple
     """
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers((interface.handlers(),))
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: {error}") from error
+    bound = listen(server, address)
     await server.start()
-    return server, address if address.startswith("unix:") else f"{address.rsplit(':', 1)[0]}:{port}"
+    return server, bound

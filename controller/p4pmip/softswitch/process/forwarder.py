@@ -72,9 +72,15 @@ class Forwarder:
 
     def start(self) -> None:
         """Open the ports and load the program that was given."""
+        if self.options.use_files is not None:  # first, so that nothing is written when one of them cannot be read
+            self._read_files(time.monotonic() + self.options.use_files)
         for number, name in self.options.interfaces:
             if self.options.use_files is None:
-                self._ports[number] = LinuxPort(number, name)
+                try:
+                    self._ports[number] = LinuxPort(number, name)
+                except OSError as error:
+                    error.filename = f"interface {name}"
+                    raise
             self._capture(number, name)
         if self.options.executor == "native" and self._ports and not self._captures:
             self._loop = PacketLoop(self._ports)
@@ -85,8 +91,6 @@ class Forwarder:
             config = p4runtime.ForwardingPipelineConfig.FromString(Path(self.options.config).read_bytes())
             self.device.load(config)
         self._arrange()
-        if self.options.use_files is not None:
-            self._read_files(time.monotonic() + self.options.use_files)
         self.requests.send((Kind.READY,))
 
     def _capture(self, number: int, name: str) -> None:
@@ -291,7 +295,7 @@ def main() -> int:
     try:
         forwarder.start()
     except Exception as error:  # whatever it is, the other process tells it to the person
-        text = f"{error.filename or 'interface'}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         forwarder.requests.fail(text)
         return 1
     try:
