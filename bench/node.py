@@ -24,10 +24,10 @@ from tests.kill import Process, free_target, switch
 from tests.node.world import Document, document, write
 
 from p4pmip.demo import figure1
+from p4pmip.loop import run
 from p4pmip.mobility.effects import Advertise
 from p4pmip.node.client import NodeClient
 from p4pmip.node.events import Listener
-from p4pmip.node.loop import run
 from p4pmip.node.node import Node
 from p4pmip.node.service import Service
 from p4pmip.store.latency import fsync_latency

@@ -40,7 +40,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; P4pmipError if a node cannot start."""
-    from p4pmip.node.loop import run as run_loop
+    from p4pmip.loop import run as run_loop
     from p4pmip.node.service import Service
     from p4pmip.view.server import address_of
 

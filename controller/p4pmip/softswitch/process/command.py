@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 from google.protobuf import text_format
 
+from p4pmip import loop
 from p4pmip.errors import P4pmipError
 from p4pmip.softswitch.process.dataplane import DataplaneInterface, start_dataplane
 from p4pmip.softswitch.process.forwarder import Options
@@ -107,9 +108,8 @@ def program(command: Command) -> "p4runtime.ForwardingPipelineConfig | None":
 async def serve(command: Command) -> int:
     """Run until SIGTERM or SIGINT; 1 if the forwarding process was lost."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     credentials = command.tls.credentials() if command.tls else None
     async with contextlib.AsyncExitStack() as stack:
         link = RemoteLink(_options(command, stack))
@@ -173,4 +173,4 @@ def say(text: str) -> None:
 
 def run(command: Command) -> int:
     """Run the switch."""
-    return asyncio.run(serve(command))
+    return loop.run(serve(command))

@@ -1,4 +1,4 @@
-"""The process that runs nodes: a quick event loop, and nothing that pauses it while a PBU waits for its answer."""
+"""How a process that serves others runs: a quick event loop, and nothing that pauses it while somebody waits."""
 
 import asyncio
 import gc
@@ -13,8 +13,8 @@ _T = TypeVar("_T")
 SWITCH_INTERVAL = 0.0005
 """Seconds for which a thread keeps the interpreter when another wants it: a commit that is done waits that long."""
 THRESHOLDS = (5_000, 50, 50)
-"""Of the garbage collector: a node's objects are freed by their last user, and bindings that stay are not to be looked
-through again and again."""
+"""Of the garbage collector: objects are freed by their last user, and bindings that stay are not to be looked through
+again and again."""
 
 
 def run(work: Coroutine[None, None, _T]) -> _T:
