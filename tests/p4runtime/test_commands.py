@@ -98,6 +98,7 @@ def test_tables(box: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
         (["tables", "BOX", "sessions"], "no such table in the P4Info: 'sessions' (valid: port_vlan"),
         (["tables", "BOX", "--where", "colour=red"], "no such key field or parameter: 'colour'"),
         (["tables", "BOX", "--where", "colour"], "not FIELD=VALUE"),
+        (["tables", "BOX", "session", "--where", "action=fly"], "no such action: 'fly' (valid: "),
         (["counters", "BOX", "x"], "no such counter"),
         (["deploy"], "names no TARGET"),
         (["deploy", "BOX", "--p4info", "x"], "belong together"),

@@ -14,9 +14,12 @@ from google.protobuf import json_format, text_format
 from p4pmip.softswitch import SoftSwitch
 from p4pmip.softswitch.explain import live
 from p4pmip.softswitch.target.config import load
+from p4pmip.softswitch.target.endpoint import EXPLAIN_SERVICE
+from p4pmip.softswitch.target.refusal import Code
 from p4pmip.softswitch.target.running import Running
 from p4pmip.softswitch.target.stubs import p4runtime
 from p4pmip.softswitch.trace import Recorder
+from p4pmip.wire.capture import Interface, LinkType, header, packet
 
 Programs = Callable[[str], "p4runtime.ForwardingPipelineConfig"]
 PROGRAMS = Path(__file__).parent / "programs"
@@ -108,6 +111,13 @@ def test_why_it_was_dropped() -> None:
     [
         (["--port", "1", "--hex", "0g"], "--hex: is not hexadecimal octets: '0g'"),
         (["--port", "1", "--hex", "00"], "--pipeline: is needed without --target"),
+        ([*FILES, "--port", "512", "--hex", "00"], "--port: is no port number: 512 (valid: 0..511)"),
+        ([*FILES, "--port", "-1", "--hex", "00"], "--port: is no port number: -1"),
+        (
+            [*FILES, "--port", "1", "--pcap", "/dev/null"],
+            "--pcap: cannot be read at octet 0 (unknown_format): '/dev/null'",
+        ),
+        (["--pipeline", "/dev/null", *FILES[2:], "--port", "1", "--hex", "00"], "--pipeline: is not the BMv2 JSON"),
         ([*FILES, "--port", "1", "--pcap", "nowhere.pcap"], "--pcap: No such file or directory: 'nowhere.pcap'"),
         ([*FILES, "--entries", str(PROGRAMS / "router.json"), "--port", "1", "--hex", "00"], "is no list of entries"),
     ],
@@ -170,3 +180,38 @@ def test_a_target_that_is_not_there_is_a_failure() -> None:
     assert done.returncode == 1
     assert "--target: failed to connect" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"key": {"dst": -1}, "action": "no_route", "params": {}}, "route[0]: is no lpm value"),
+        ({"key": {"dst": 1}, "action": "set_nexthop", "params": {"id": -1, "nexthop": -1}}, "is no number: -1"),
+        ({"action": "forward"}, "is no list of entries: 'key' is missing"),
+    ],
+)
+def test_entries_that_no_table_can_have(entry: dict[str, Any], said: str, tmp_path: Path) -> None:
+    (tmp_path / "entries.json").write_text(json.dumps({"tables": [{"table": "route", "entries": [entry]}]}))
+    words = [*FILES, "--entries", str(tmp_path / "entries.json"), "--port", "1", "--hex", "00"]
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+
+
+def test_a_pcapng_is_read_and_what_is_no_frame_left_out(tmp_path: Path) -> None:
+    """The demo writes such captures: its signalling is in IP packets beside the frames."""
+    interfaces = [Interface("signalling", LinkType.IPV4), Interface("wire", LinkType.ETHERNET)]
+    octets = header(interfaces) + b"".join(packet(number, 0, bytes.fromhex(FRAME)) for number in (0, 1))
+    (tmp_path / "both.pcapng").write_bytes(octets)
+    words = [*FILES, "--port", "1", "--json", "--pcap", str(tmp_path / "both.pcapng")]
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[]", b'{"port": -1, "hex": "00"}', b'{"port": 1, "hex": "0"}', b"[" * 9999]
+)
+def test_a_malformed_request_to_trace_is_refused(data: bytes) -> None:
+    """And does not end the switch, which is one process for all its controllers."""
+    reply = SoftSwitch().endpoint.call(f"/{EXPLAIN_SERVICE}/Trace", data)
+    assert reply.code == Code.INVALID_ARGUMENT

@@ -13,6 +13,10 @@ ACCOUNT = ("parser", "tables", "messages", "outcome")
 """What `--json` prints, messages where the program has some; the octets of what left are for people."""
 
 
+PORTS = 1 << 9
+"""v1model has nine bits for a port."""
+
+
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -39,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from p4pmip.p4runtime.target import parse_target
     from p4pmip.softswitch.explain import TraceRefused, live, offline
 
+    if not 0 <= args.port < PORTS:
+        raise P4pmipError("--port", args.port, "is no port number", [f"0..{PORTS - 1}"])
     frames = list(_frames(args))
     if args.target is not None:
         tracer = live(parse_target(args.target).address)
@@ -61,16 +67,24 @@ def run(args: argparse.Namespace) -> int:
 def _frames(args: argparse.Namespace) -> Iterator[bytes]:
     if args.hex is not None:
         try:
-            yield bytes.fromhex(args.hex)
+            yield bytes.fromhex(args.hex.removeprefix("0x").replace(":", ""))
         except ValueError:
             raise P4pmipError("--hex", args.hex, "is not hexadecimal octets") from None
         return
-    from p4pmip.softswitch.ports.pcap import read_pcap
+    from p4pmip.wire import capture
 
     try:
-        yield from (frame for _, frame in read_pcap(args.pcap))
+        found = capture.read(args.pcap.read_bytes())
     except OSError as error:
         raise P4pmipError("--pcap", str(args.pcap), error.strerror or "cannot be read") from error
+    for fault in found.faults:
+        problem = f"cannot be read at octet {fault.offset} ({fault.reason})"
+        raise P4pmipError("--pcap", str(args.pcap), problem, ["pcap", "pcapng"])
+    # A switch's port takes Ethernet; the demo's capture has its signalling beside, in IP packets.
+    frames = [frame.octets for frame in found.frames if frame.link_type == capture.LinkType.ETHERNET]
+    if found.frames and not frames:
+        raise P4pmipError("--pcap", str(args.pcap), "has no Ethernet frame")
+    yield from frames
 
 
 def _lines(result: dict[str, Any]) -> Iterator[str]:

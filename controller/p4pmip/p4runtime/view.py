@@ -168,6 +168,9 @@ def parse_conditions(texts: Iterable[str], tables: Sequence[Table]) -> list[Cond
             raise P4pmipError("--where", text, "not FIELD=VALUE")
         if name not in names:
             raise P4pmipError("--where", name, "no such key field or parameter", sorted(names))
+        actions = sorted({action for table in tables for action in table.actions})
+        if name == "action" and value not in actions:
+            raise P4pmipError("--where action", value, "no such action", actions)
         found.append(Condition(name, value))
     return found
 

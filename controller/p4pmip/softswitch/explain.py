@@ -66,7 +66,12 @@ def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
         text_format.Parse(_read("--p4info", info), config.p4info)
     except text_format.ParseError as error:
         raise P4pmipError("--p4info", str(info), f"is no P4Info as text: {error}".rstrip(": ")) from error
-    running = Running(load(config, DROP_PORT))
+    try:
+        running = Running(load(config, DROP_PORT))
+    except Refusal as refusal:
+        if refusal.place != "p4_device_config":
+            raise
+        raise P4pmipError("--pipeline", str(pipeline), f"{refusal.problem} ({refusal.value})") from refusal
     for entity in _entities(entries, running.schema) if entries else ():
         _write(running, entity)
 
@@ -81,8 +86,10 @@ def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
 def _read(option: str, path: Path) -> str:
     try:
         return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise P4pmipError(option, str(path), str(error)) from error
+    except OSError as error:
+        raise P4pmipError(option, str(path), error.strerror or "cannot be read") from error
+    except UnicodeDecodeError as error:
+        raise P4pmipError(option, str(path), f"is no text: octet {error.start} is not UTF-8") from error
 
 
 def _write(running: Running, entity: "p4runtime.Entity") -> None:
@@ -114,4 +121,5 @@ def _entities(path: Path, schema: Schema) -> list["p4runtime.Entity"]:
         return [json_format.ParseDict(one, p4runtime.Entity()) for one in given]
     except (KeyError, TypeError, AttributeError, json_format.ParseError) as error:
         choices = ["`p4pmip tables --raw --json`", "a list of P4Runtime entities"]
-        raise P4pmipError("--entries", str(path), f"is no list of entries: {error!r}", choices) from error
+        why = f": {error} is missing" if isinstance(error, KeyError) else ""
+        raise P4pmipError("--entries", str(path), f"is no list of entries{why}", choices) from error

@@ -44,7 +44,11 @@ def _entity(table: TableSchema, entry: Json, place: str) -> "p4runtime.Entity":
     for number, name, _ in ref.parameters:
         if name not in entry["params"]:
             raise P4pmipError(place, name, "a parameter is missing", sorted(entry["params"]))
-        into.action.action.params.add(param_id=number, value=encode(int(entry["params"][name])))
+        try:
+            value = encode(_number(str(entry["params"][name])))
+        except ValueError:
+            raise P4pmipError(f"{place}: {name}", entry["params"][name], "is no number") from None
+        into.action.action.params.add(param_id=number, value=value)
     return entity
 
 
@@ -56,20 +60,28 @@ def _part(field: MatchField, said: Json, place: str) -> tuple[int, int] | None:
     try:
         match field.kind:
             case MatchKind.EXACT:
-                return int(text, 0), 0
+                return _number(text), 0
             case MatchKind.OPTIONAL:
-                return int(text, 0), (1 << field.width) - 1
+                return _number(text), (1 << field.width) - 1
             case MatchKind.LPM:
                 value, _, length = text.partition("/")
-                return int(value, 0), int(length or field.width)
+                return _number(value), _number(length or str(field.width))
             case MatchKind.TERNARY:
                 value, _, mask = text.partition("&&&")
-                return int(value, 0), int(mask.strip() or hex((1 << field.width) - 1), 0)
+                return _number(value), _number(mask.strip() or hex((1 << field.width) - 1))
             case MatchKind.RANGE:
                 low, _, high = text.partition("..")
-                return int(low, 0), int(high or low, 0)
+                return _number(low), _number(high or low)
     except ValueError:
         raise P4pmipError(place, said, f"is no {field.kind.value} value: is this the JSON of `tables --raw`?") from None
+
+
+def _number(text: str) -> int:
+    """Not negative, decimal or hexadecimal; ValueError if it is none."""
+    value = int(text, 0)
+    if value < 0:
+        raise ValueError
+    return value
 
 
 def _named(known: Iterable[Any], name: str, place: str) -> Any:

@@ -107,14 +107,18 @@ class Endpoint:
 
     def _trace(self, data: bytes) -> Reply:
         """Not P4Runtime: run one packet and tell what happened (JSON both ways)."""
-        request = json.loads(data)
+        try:
+            request = json.loads(data)
+            port, frame = int(request["port"]), bytes.fromhex(request["hex"])
+            if port < 0:
+                raise ValueError("the port is negative")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Refusal(Code.INVALID_ARGUMENT, "packet to trace", str(error), "is not PORT and HEX") from error
         running = self.device.running
         if running is None:
             raise Refusal(Code.FAILED_PRECONDITION, "forwarding pipeline", None, "no pipeline was pushed yet")
         recorder = Recorder(running.pipeline.program, running.config.p4info)
-        recorder.run(
-            running.pipeline, int(request["port"]), bytes.fromhex(request["hex"]), self._now(), self.device.deliver
-        )
+        recorder.run(running.pipeline, port, frame, self._now(), self.device.deliver)
         return Reply((json.dumps(recorder.result()).encode(),))
 
     # -- streams --
