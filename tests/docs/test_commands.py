@@ -21,7 +21,7 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NOT_HERE = {
     r"^make test$": "is what runs this test",
     r"^sudo apt-get ": "changes the machine",
-    r"^sudo make lab$": "needs root and Mininet: tests/lab/test_command_line.py types into it",
+    r"^sudo make lab$": "needs root and Mininet: tests/lab/test_lab.py types into it",
     r"^make p4$": "" if shutil.which("p4c-bm2-ss") or shutil.which("p4c") else "p4c is not installed",
 }
 """What is not run here, and why; an empty reason is none."""

@@ -18,6 +18,15 @@ pytestmark = [
 
 SECONDS = 40.0
 MN = "mn1@a.example"
+ORDERS = {
+    "bindings": f"{MN} ",
+    "tables lma": "gre_rx  (",
+    "drops mag1": "NO_SESSION",
+    "signalling": f"lma: PBA, 0 accepted, {MN}",
+    "captures": "lma-eth1.pcap",
+    "where": "captures/INTERFACE.pcap",
+}
+"""The lab's words, as README and docs/lab.md name them, and what each says."""
 
 
 def at(mag: str) -> str:
@@ -75,8 +84,9 @@ async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
             terminal.order("mn1 ping -c 1 -W 5 10.1.0.2")
             await terminal.until("1 received")
             await page.until(at("mag2"))
-            terminal.order("tables lma")
-            await terminal.until("gre_rx  (")
+            for order, words in ORDERS.items():
+                terminal.order(order)
+                await terminal.until(words)
 
             terminal.order("move mn1")
             await asyncio.to_thread(NodeClient(str(directory / "mag2" / "admin")).post, "/detach", mn=MN)
