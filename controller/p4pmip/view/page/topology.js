@@ -141,7 +141,7 @@ function showMobile(group, { row, x, y }, plan) {
   const [ground, name, address, , , tip] = group.children;
   const both = plan.room >= plan.name + ADDRESS;
   set(ground, plan.named ? { x: -plan.room - 16, width: plan.room + 16 } : { x: 0, width: 0 });
-  setText(name, plan.named ? fit(short(row.mn), both ? plan.name : plan.room, LETTER) : "");
+  setText(name, plan.named ? fit(short(row.mn), both ? plan.name : Math.min(plan.room, NAME), LETTER) : "");
   set(address, { x: -13 - plan.name });
   setText(address, plan.named && both ? row.ipv4 || "IPv6" : "");
   setText(tip, `${row.mn} of ${row.realm} at ${row.mag}, ${row.state}, ${[row.ipv4, row.hnp].filter(Boolean).join(" ")}`);
