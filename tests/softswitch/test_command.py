@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,9 @@ import pytest
 
 from p4pmip.softswitch.ports.linux import LinuxPort
 from p4pmip.softswitch.ports.pcap import PcapWriter, read_pcap
+from p4pmip.softswitch.ports.ring import Incoming
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
+from p4pmip.softswitch.target.endpoint import DROPPED, EXPLAIN_SERVICE
 
 PROGRAMS = Path(__file__).parent / "programs"
 COMMAND = [sys.executable, "-m", "p4pmip.cli.main", "switch"]
@@ -31,6 +34,12 @@ def forwarder(switch: int) -> int:
     (child,) = Path(f"/proc/{switch}/task/{switch}/children").read_text().split()
     assert b"softswitch.process.forwarder" in Path(f"/proc/{child}/cmdline").read_bytes()
     return int(child)
+
+
+def stopped(process: int) -> None:
+    """Wait until each thread has heeded SIGSTOP."""
+    while not all(b") T " in stat.read_bytes() for stat in Path(f"/proc/{process}/task").glob("*/stat")):
+        os.sched_yield()
 
 
 async def ended(process: int) -> None:
@@ -97,6 +106,47 @@ async def test_packets_over_grpc_and_nothing_left_behind() -> None:
     # The switch waits for it before it ends itself.
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
+
+
+async def asked(address: str, method: str, request: bytes) -> bytes:
+    """The answer to a unary RPC."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        call: Any = channel.unary_unary(method)
+        answer: bytes = await call(request)
+        return answer
+
+
+async def test_what_was_dropped_is_said() -> None:
+    arguments = ["--device-id", "7", "--no-p4", "--", "--dp-grpc-server-addr", "127.0.0.1:0"]
+    async with switch(*arguments) as running:
+        address = await running.address("packets over gRPC")
+        p4runtime = await running.address("P4Runtime")
+        async with grpc.aio.insecure_channel(address) as channel:
+            packets: Any = channel.stream_stream(
+                f"/{SERVICE}/PacketStream", MESSAGES["PacketStreamRequest"].SerializeToString, None
+            )()
+            for _ in range(3):
+                await packets.write(MESSAGES["PacketStreamRequest"](device_id=7, port=4, packet=FRAME))
+            counted: dict[str, int] = {}
+            async with asyncio.timeout(10):
+                while counted.get("no_pipeline", 0) < 3:
+                    counted = json.loads(await asked(p4runtime, DROPPED, b""))
+        assert counted == {"no_pipeline": 3}
+        running.process.send_signal(signal.SIGUSR1)
+        assert running.process.stderr is not None
+        line = b"p4pmip switch: dropped: no_pipeline 3\n"
+        assert await asyncio.wait_for(running.process.stderr.readline(), 10) == line
+    assert await running.process.stderr.read() == line
+
+
+@pytest.mark.parametrize("words", [b"", b"\xff", b"[]", b"{}", b'{"port": 1, "hex": "zz"}', b'{"port": {}, "hex": ""}'])
+async def test_a_trace_that_cannot_be_read(words: bytes) -> None:
+    async with switch("--no-p4") as running:
+        address = await running.address("P4Runtime")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asked(address, f"/{EXPLAIN_SERVICE}/Trace", words)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert json.loads(await asked(address, DROPPED, b"")) == {}
 
 
 async def test_the_forwarding_process_ends_with_its_parent() -> None:
@@ -244,6 +294,27 @@ async def test_many_frames_by_each_executor(veths: tuple[str, str, str, str], ex
         finally:
             a.close()
             b.close()
+
+
+@pytest.mark.parametrize("executor", ["native", "interpreter"])
+async def test_frames_beyond_a_full_ring_are_counted(veths: tuple[str, str, str, str], executor: str) -> None:
+    host_a, port_a, _, _ = veths
+    arguments = ["-i", f"2@{port_a}", "--executor", executor, str(PROGRAMS / "features.json")]
+    a = LinuxPort(0, host_a)
+    slots, beyond = a.ring.words[Incoming.SLOTS], 5
+    async with switch(*arguments) as running:
+        await running.address("P4Runtime")
+        child = forwarder(running.process.pid)
+        os.kill(child, signal.SIGSTOP)
+        stopped(child)
+        for _ in range(slots + beyond):
+            assert a.send(bytes(60))
+        os.kill(child, signal.SIGCONT)
+    a.close()
+    assert running.process.stderr is not None
+    told = re.search(r"ring_full (\d+)", (await running.process.stderr.read()).decode())
+    assert told is not None
+    assert int(told[1]) >= beyond
 
 
 async def _frame(port: LinuxPort, start: bytes) -> bytes:

@@ -12,6 +12,7 @@ import grpc
 from p4pmip.softswitch.target.endpoint import EXPLAIN_SERVICE, SERVICE, Endpoint, Reply
 
 UNARY = ("Write", "SetForwardingPipelineConfig", "GetForwardingPipelineConfig", "Capabilities")
+EXPLAIN = ("Trace", "Dropped")
 QUEUE_LIMIT = 10_000
 """Messages that wait for one controller; packet-ins beyond it are dropped."""
 
@@ -76,7 +77,7 @@ class Service:
         methods["Read"] = grpc.unary_stream_rpc_method_handler(self._read)
         methods["StreamChannel"] = grpc.stream_stream_rpc_method_handler(self._stream)
         explain: dict[str, Any] = {
-            "Trace": grpc.unary_unary_rpc_method_handler(self._unary(f"/{EXPLAIN_SERVICE}/Trace"))
+            name: grpc.unary_unary_rpc_method_handler(self._unary(f"/{EXPLAIN_SERVICE}/{name}")) for name in EXPLAIN
         }
         return (
             grpc.method_handlers_generic_handler(SERVICE, methods),

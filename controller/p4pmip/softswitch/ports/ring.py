@@ -10,7 +10,7 @@ import struct
 from enum import IntEnum
 
 SOL_PACKET = 263
-PACKET_RX_RING, PACKET_COPY_THRESH, PACKET_AUXDATA, PACKET_VERSION = 5, 7, 8, 10
+PACKET_RX_RING, PACKET_STATISTICS, PACKET_COPY_THRESH, PACKET_AUXDATA, PACKET_VERSION = 5, 6, 7, 8, 10
 TPACKET_V2 = 1
 
 STATUS_KERNEL, STATUS_USER, STATUS_COPY, STATUS_VLAN, STATUS_TPID = 0, 1, 2, 0x10, 0x40
@@ -31,6 +31,7 @@ TAG_AT, TAG_OCTETS = 12, 4
 _HEADER = struct.Struct("=IIIHHIIHH")
 _AUXDATA = struct.Struct("@IIIHHHH")
 _REQUEST = struct.Struct("@IIII")
+_STATISTICS = struct.Struct("@II")
 _SPACE = socket.CMSG_SPACE(_AUXDATA.size)
 
 
@@ -81,6 +82,11 @@ class ReceiveRing:
         known = (address, self._slots, self.slot_octets, 0, number, owner.fileno())
         self.words = (ctypes.c_uint64 * Incoming.LENGTH)(*known)
         self.cut = 0
+
+    def refused(self) -> int:
+        """Frames that the kernel did not take since this was last asked, because the ring was full."""
+        _, dropped = _STATISTICS.unpack(self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, _STATISTICS.size))
+        return int(dropped)
 
     def take(self) -> bytes | None:
         """The next frame, as it was on the wire; None if there is none. Its slot is the kernel's again."""

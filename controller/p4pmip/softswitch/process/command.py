@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import ssl
@@ -14,13 +15,14 @@ from pathlib import Path
 import grpc
 from google.protobuf import text_format
 
-from p4pmip import loop
 from p4pmip.errors import P4pmipError
+from p4pmip.loop import run as run_loop
 from p4pmip.softswitch.process.dataplane import DataplaneInterface, start_dataplane
 from p4pmip.softswitch.process.forwarder import Options
 from p4pmip.softswitch.process.remote import RemoteLink
 from p4pmip.softswitch.service import start_server
 from p4pmip.softswitch.target.config import load
+from p4pmip.softswitch.target.endpoint import DROPPED
 from p4pmip.softswitch.target.stubs import p4runtime
 
 GRACE = 0.5
@@ -107,9 +109,9 @@ def program(command: Command) -> "p4runtime.ForwardingPipelineConfig | None":
 
 async def serve(command: Command) -> int:
     """Run until SIGTERM or SIGINT; 1 if the forwarding process was lost."""
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     credentials = command.tls.credentials() if command.tls else None
     async with contextlib.AsyncExitStack() as stack:
         link = RemoteLink(_options(command, stack))
@@ -126,6 +128,8 @@ async def serve(command: Command) -> int:
         with _listening("--grpc-server-addr", command.grpc_address):
             server, bound = await start_server(link, command.grpc_address, credentials)
         stack.push_async_callback(server.stop, GRACE)
+        told: set[asyncio.Task[None]] = set()
+        loop.add_signal_handler(signal.SIGUSR1, lambda: told.add(asyncio.create_task(_say_dropped(link))))
         say(f"P4Runtime on {bound}, device {command.device_id}, executor {command.executor}")
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(link.lost.wait())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +138,16 @@ async def serve(command: Command) -> int:
         if not stop.is_set():
             say("the forwarding process has ended unexpectedly")
             return 1
+        await _say_dropped(link)
     return 0
+
+
+async def _say_dropped(link: RemoteLink) -> None:
+    """A line for a person on SIGUSR1 and in the end: what was dropped since the start, by reason."""
+    reply = await link.call(DROPPED, b"")
+    if reply.responses:
+        found = json.loads(reply.responses[0])
+        say("dropped: " + (", ".join(f"{reason} {count}" for reason, count in sorted(found.items())) or "nothing"))
 
 
 @contextlib.contextmanager
@@ -173,4 +186,4 @@ def say(text: str) -> None:
 
 def run(command: Command) -> int:
     """Run the switch."""
-    return loop.run(serve(command))
+    return run_loop(serve(command))

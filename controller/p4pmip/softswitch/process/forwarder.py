@@ -23,7 +23,7 @@ from p4pmip.softswitch.ports.pcap import PcapWriter, read_pcap
 from p4pmip.softswitch.process.channel import Channel, Kind, Message
 from p4pmip.softswitch.process.loop import PacketLoop
 from p4pmip.softswitch.target.device import Device
-from p4pmip.softswitch.target.endpoint import Endpoint
+from p4pmip.softswitch.target.endpoint import DROPPED, Endpoint
 from p4pmip.softswitch.target.stubs import p4runtime
 
 BURST = 0.003
@@ -205,14 +205,19 @@ class Forwarder:
         self._by_fd = wanted
 
     def _count(self) -> None:
-        """Take over what machine code dropped."""
+        """Take over what interfaces and machine code dropped."""
+        counters = self.device.counters
+        for port in self._ports.values():
+            counters["ring_full"] += port.ring.refused()
+            counters["frame_too_long"] += port.ring.cut
+            port.ring.cut = 0
         if self._loop is None or self.device.running is None:
             return
         counts, drops = self._loop.counted(), self.device.running.pipeline.drops
         drops["ingress"] += counts.ingress
         drops["egress"] += counts.egress
-        self.device.counters["port_refused"] += counts.refused
-        self.device.counters["interpreter_busy"] += counts.overflown
+        counters["port_refused"] += counts.refused
+        counters["interpreter_busy"] += counts.overflown
 
     def _play_files(self, now: float) -> None:
         while self._files and self._files[-1][0] <= now:
@@ -249,6 +254,8 @@ class Forwarder:
     def _handle(self, message: Message) -> None:
         match message:
             case (Kind.CALL, number, method, request):
+                if method == DROPPED:
+                    self._count()
                 reply = self.endpoint.call(method, request)
                 self._arrange()
                 self.requests.send((Kind.REPLY, number, reply.responses, int(reply.code), reply.message, reply.details))

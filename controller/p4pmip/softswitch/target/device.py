@@ -81,6 +81,10 @@ class Device:
             self._reconcile(loaded, now)
             self._saved = None
 
+    def dropped(self) -> Counter[str]:
+        """What was dropped since the start, by reason: around the pipeline, and in the one that runs."""
+        return self.counters + (self.running.pipeline.drops if self.running else Counter())
+
     def load(self, config: "p4runtime.ForwardingPipelineConfig") -> None:
         """Start with this configuration, as a switch that is given its program on the command line."""
         self.running = self._prepared(load(config, self.drop_port))

@@ -18,6 +18,7 @@ READ_CHUNK = 1000
 
 SERVICE = "p4.v1.P4Runtime"
 EXPLAIN_SERVICE = "p4pmip.softswitch.Explain"
+DROPPED = f"/{EXPLAIN_SERVICE}/Dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Endpoint:
             f"/{SERVICE}/GetForwardingPipelineConfig": self._get_config,
             f"/{SERVICE}/Capabilities": self._capabilities,
             f"/{EXPLAIN_SERVICE}/Trace": self._trace,
+            DROPPED: self._dropped,
         }
         device.send = self._send
 
@@ -120,6 +122,10 @@ class Endpoint:
         recorder = Recorder(running.pipeline.program, running.config.p4info)
         recorder.run(running.pipeline, port, frame, self._now(), self.device.deliver)
         return Reply((json.dumps(recorder.result()).encode(),))
+
+    def _dropped(self, _: bytes) -> Reply:
+        """Not P4Runtime: what was dropped since the start, by reason (JSON)."""
+        return Reply((json.dumps(self.device.dropped()).encode(),))
 
     # -- streams --
 
