@@ -290,6 +290,8 @@ class _Meaning:
         if table.default_action is not None:
             self._known(f"{table.name}: default action", table.default_action, table.actions, "action of it")
             self._arguments(table, table.default_action, table.default_arguments)
+        elif table.default_arguments:
+            raise MalformedProgram(table.name, table.default_arguments, "are arguments of no default action")
         if table.profile is not None:
             self._known(table.name, table.profile, program.profiles, "action profile")
         if table.direct_meter is not None:

@@ -96,6 +96,11 @@ class RegisterWrite:
     value: int
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`wait`: until the packets so far are through."""
+
+
 Statement = (
     Add
     | SetDefault
@@ -107,10 +112,11 @@ Statement = (
     | Mirror
     | CheckCounter
     | RegisterWrite
+    | Wait
 )
 
-IGNORED = frozenset({"wait", "mirroring_get", "register_read", "meter_get_rates", "no_packet"})
-"""Statements that only wait or only show something."""
+IGNORED = frozenset({"mirroring_get", "register_read", "meter_get_rates", "no_packet"})
+"""Statements that only show something."""
 
 _CALL = re.compile(r"([^\s()]+)\s*\((.*)\)\s*(?:=\s*(?P<label>\w+))?$")
 _COUNTER = re.compile(
@@ -172,6 +178,8 @@ def _statement(word: str, rest: str) -> Statement:
         case "register_write":
             name, index, value = rest.split()
             return RegisterWrite(name, int(index, 0), int(value, 0))
+        case "wait":
+            return Wait()
         case "register_reset":
             return RegisterWrite(rest, None, 0)
         case _:

@@ -29,6 +29,6 @@ class LocalBench:
         """Send a packet in."""
         self._running.pipeline.process(port, frame, 0.0, lambda out, data: self._out.append((out, data)))
 
-    def received(self) -> list[tuple[int, bytes]]:
+    def received(self, expected: int) -> list[tuple[int, bytes]]:  # noqa: ARG002 - all are through at once
         """All packets that came out so far."""
         return self._out

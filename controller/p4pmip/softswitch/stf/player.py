@@ -18,6 +18,7 @@ from p4pmip.softswitch.stf.language import (
     RegisterWrite,
     SetDefault,
     Statement,
+    Wait,
 )
 from p4pmip.softswitch.target.bytestring import encode
 from p4pmip.softswitch.target.schema import ActionRef, MatchField, Schema, TableSchema
@@ -40,8 +41,8 @@ class Bench(Protocol):
     def packet(self, port: int, frame: bytes) -> None:
         """Send a packet in."""
 
-    def received(self) -> list[tuple[int, bytes]]:
-        """All packets that came out so far, in their order."""
+    def received(self, expected: int) -> list[tuple[int, bytes]]:
+        """All packets that came out so far, in their order; so many should."""
 
 
 @dataclass(slots=True)
@@ -61,6 +62,9 @@ class Player:
         """Play all of it; what did not come as expected."""
         problems: list[str] = []
         for statement in statements:
+            if not isinstance(statement, Packet | Expect):
+                # Packets before a change are through before it.
+                self.bench.received(len(self._expected))
             match statement:
                 case Add():
                     self._add(statement)
@@ -84,13 +88,15 @@ class Player:
                     problems += self._check_counter(statement)
                 case RegisterWrite():
                     self._register(statement)
+                case Wait():
+                    pass
         return problems + self._compare()
 
     # -- packets --
 
     def _compare(self) -> list[str]:
         received: dict[int, list[bytes]] = {}
-        for port, frame in self.bench.received():
+        for port, frame in self.bench.received(len(self._expected)):
             received.setdefault(port, []).append(frame)
         wanted: dict[int, list[Expect]] = {}
         for one in self._expected:

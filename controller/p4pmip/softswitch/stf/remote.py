@@ -18,6 +18,8 @@ SECONDS = 20.0
 """For one request."""
 QUIET = 0.3
 """Seconds without a packet after which no more is expected: nothing else tells that a target dropped the last one."""
+PATIENCE = 5.0
+"""Seconds for a packet that should come."""
 _DROP_PORT = 511
 _UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_metadata_size", 1 << 20))
 
@@ -96,12 +98,11 @@ class RemoteBench:
             channel.close()
 
     def write(self, update: "p4runtime.Update") -> None:
-        """Write one update, once the packets before it are through.
+        """Write one update.
 
         Raises:
             P4pmipError: The target refuses it.
         """
-        self.received()
         request = p4runtime.WriteRequest(device_id=self._device_id, election_id=self._election, updates=[update])
         try:
             self._stub.Write(request, timeout=SECONDS)
@@ -109,12 +110,11 @@ class RemoteBench:
             raise P4pmipError("STF", self._label, _words(error)) from error
 
     def read(self, entity: "p4runtime.Entity") -> "list[p4runtime.Entity]":
-        """Read entities, once the packets are through.
+        """Read entities.
 
         Raises:
             P4pmipError: The target refuses it.
         """
-        self.received()
         request = p4runtime.ReadRequest(device_id=self._device_id, entities=[entity])
         try:
             return [one for response in self._stub.Read(request, timeout=SECONDS) for one in response.entities]
@@ -126,11 +126,12 @@ class RemoteBench:
         self._under_way = True
         self._requests.put(MESSAGES["PacketStreamRequest"](device_id=self._device_id, port=port, packet=frame))
 
-    def received(self) -> list[tuple[int, bytes]]:
-        """All packets that came out so far."""
+    def received(self, expected: int) -> list[tuple[int, bytes]]:
+        """All packets that came out so far; so many should, and are waited for longer."""
         while self._under_way:
             try:
-                self._received.append(self._out.get(timeout=QUIET))
+                timeout = PATIENCE if len(self._received) < expected else QUIET
+                self._received.append(self._out.get(timeout=timeout))
             except queue.Empty:
                 self._under_way = False
         return self._received
