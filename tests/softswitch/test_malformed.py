@@ -96,6 +96,24 @@ def test_refused(program: Programs, change: Change, said: str) -> None:
     assert caught.value.place
 
 
+@pytest.mark.parametrize("levels", [90, 250, 600, 20000])
+def test_expressions_that_go_deep(program: Programs, levels: int) -> None:
+    """As deep as Python's own are, they are executed; deeper ones are refused."""
+    config = p4runtime.ForwardingPipelineConfig()
+    config.CopyFrom(program("features"))
+    assignment = primitive(json.loads(config.p4_device_config), "assign")
+    outer = '{"type": "expression", "value": {"op": "+", "left": {"type": "hexstr", "value": "0x1"}, "right": '
+    deep = outer * levels + '{"type": "hexstr", "value": "0x1"}' + "}}" * levels
+    given = json.dumps(json.loads(config.p4_device_config))
+    assert json.dumps(assignment["parameters"][1]) in given
+    config.p4_device_config = given.replace(json.dumps(assignment["parameters"][1]), deep, 1).encode()
+    if levels > 100:
+        with pytest.raises(Refusal, match=r"p4_device_config|device config"):
+            load(config, DROP_PORT)
+    else:
+        assert Running(load(config, DROP_PORT)).pipeline.use_native(CPU_PORT) is not None
+
+
 INFO: list[tuple[str, Change, str]] = [
     ("another number of cells", lambda one: setattr(one.meters[0], "size", 99),
      "feature_ingress.limits: cells are not as many as in the program: 99"),

@@ -31,7 +31,7 @@ def load(config: "p4runtime.ForwardingPipelineConfig", drop_port: int) -> Loaded
     """
     try:
         program = json.loads(config.p4_device_config)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid("p4_device_config", str(error), "is not the BMv2 JSON that p4c-bm2-ss writes") from error
     try:
         compiled = compile_program(program, drop_port)
@@ -41,6 +41,9 @@ def load(config: "p4runtime.ForwardingPipelineConfig", drop_port: int) -> Loaded
         return Loaded(_copied(config), schema, Pipeline(compiled, drop_port))
     except Refusal:
         raise
+    except (RecursionError, SyntaxError, MemoryError) as error:
+        problem = "goes deeper, or is larger, than can be executed"
+        raise invalid("p4_device_config", f"{type(error).__name__}: {error}", problem) from error
     except P4pmipError as error:
         raise Refusal(Code.INVALID_ARGUMENT, error.place, error.value, error.problem, error.choices) from error
 
