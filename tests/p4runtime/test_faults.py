@@ -2,25 +2,30 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 from tests.certificates import certificates, server_credentials
 
 from p4pmip.forwarding.entry import Entry
 from p4pmip.forwarding.update import Operation, Update
 from p4pmip.p4runtime.arbitration import State
+from p4pmip.p4runtime.client import Client
 from p4pmip.p4runtime.pipeline import Pipeline
 from p4pmip.p4runtime.quirks import PROFILES
 from p4pmip.p4runtime.reader import Reader
 from p4pmip.p4runtime.reconcile import Plan, compare
 from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.status import Problem, TargetError
-from p4pmip.p4runtime.stubs import code_pb2
+from p4pmip.p4runtime.stubs import code_pb2, p4runtime_pb2
 from p4pmip.p4runtime.target import Target, Tls
-from p4pmip.p4runtime.writer import WriteRefused
+from p4pmip.p4runtime.writer import Writer, WriteRefused
 from p4pmip.softswitch import SoftSwitch
 
 
@@ -159,3 +164,94 @@ async def test_mutual_tls(tmp_path: Path) -> None:
         ):
             with pytest.raises(TargetError, match="127"):
                 await Session.open(Target(address, 3, tls=tls), ours, timeout=1.0)
+
+
+@asynccontextmanager
+async def babbling(pipeline: Pipeline, read: bytes, stream: bytes) -> AsyncIterator[str]:
+    """A target that runs the pipeline and makes us primary, and whose reads and further stream are these octets."""
+
+    async def channel(requests: AsyncIterator[bytes], _context: object) -> AsyncIterator[bytes]:
+        async for octets in requests:
+            asked = p4runtime_pb2.StreamMessageRequest.FromString(octets)
+            answer = p4runtime_pb2.StreamMessageResponse(arbitration=asked.arbitration)
+            yield answer.SerializeToString()
+            yield stream
+
+    async def get(_octets: bytes, _context: object) -> bytes:
+        response = p4runtime_pb2.GetForwardingPipelineConfigResponse()
+        response.config.cookie.cookie = pipeline.cookie
+        return response.SerializeToString()
+
+    async def rows(_octets: bytes, _context: object) -> AsyncIterator[bytes]:
+        yield read
+
+    async def anything(_octets: bytes, _context: object) -> bytes:
+        return b""
+
+    handlers: dict[str, Any] = {
+        "StreamChannel": grpc.stream_stream_rpc_method_handler(channel),
+        "GetForwardingPipelineConfig": grpc.unary_unary_rpc_method_handler(get),
+        "Read": grpc.unary_stream_rpc_method_handler(rows),
+        "Write": grpc.unary_unary_rpc_method_handler(anything),
+        "Capabilities": grpc.unary_unary_rpc_method_handler(anything),
+    }
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("p4.v1.P4Runtime", handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+UNREADABLE = b"\xff\xff\xff"
+AN_ENTRY_THAT_IS_NONE = bytes.fromhex("0a05 1203 ffffff")
+"""A ReadResponse with an entity whose TableEntry cannot be read."""
+
+
+@pytest.mark.parametrize("read", [UNREADABLE, AN_ENTRY_THAT_IS_NONE])
+async def test_an_answer_that_is_not_readable_is_asked_for_again_and_named(small: Pipeline, read: bytes) -> None:
+    async with babbling(small, read, b"") as address:
+        session = Session(Target(address, 3, "box"), small, desired=dict, order=at_once)
+        seen: asyncio.Queue[str] = asyncio.Queue()
+        session.watch(lambda _state, reason: seen.put_nowait(reason))
+        session.start()
+        async with session, asyncio.timeout(20):
+            while "not readable" not in await seen.get():
+                pass
+            assert session.state is State.PRIMARY, "it goes on trying"
+
+
+async def test_a_stream_that_is_not_readable_ends_and_is_begun_anew(small: Pipeline) -> None:
+    async with babbling(small, b"", UNREADABLE) as address:
+        session = Session(Target(address, 3, "box"), small)
+        seen: asyncio.Queue[State] = asyncio.Queue()
+        session.watch(lambda state, _reason: seen.put_nowait(state))
+        session.start()
+        async with session, asyncio.timeout(20):
+            for wanted in (State.PRIMARY, State.DISCONNECTED, State.PRIMARY):
+                while await seen.get() is not wanted:
+                    pass
+
+
+async def test_a_job_without_updates_is_done_when_writing_is_over(small: Pipeline, box: Any) -> None:
+    """Most refreshes change nothing in the switch: they must not wait for one that has gone."""
+    async with Client(Target(box.address, 3, "box")) as client:
+        writer = Writer(client, small.codec, lambda _problem: None)
+        writer.hold(1, small.codec)
+        nothing, something = writer.submit([]), writer.submit([inserts(range(1))])
+        writer.close(Problem(code_pb2.UNAVAILABLE, "stream ended"))
+        await asyncio.wait_for(nothing, 5)
+        with pytest.raises(WriteRefused):
+            await something
+
+
+async def test_what_the_queue_counts_is_among_the_counters_of_the_writer(box: Any, small: Pipeline) -> None:
+    async with await Session.open(Target(box.address, 3, "box"), small) as session:
+        box.details = False
+        bad = small.codec.message(host(2)).match
+        box.refuse = lambda update: code_pb2.INVALID_ARGUMENT if update.entity.table_entry.match == bad else code_pb2.OK
+        with pytest.raises(WriteRefused):
+            await session.writer.apply([inserts(range(1, 5))])
+        assert session.writer.counters["split"] > 0

@@ -18,7 +18,6 @@ class AccessSettings:
     """How a MAG behaves on its access links; times in seconds, rates per second."""
 
     router_mac: bytes = ROUTER_MAC
-    router_link_local: IPv6Address = ROUTER_LINK_LOCAL
     advertisement_interval: float = 600.0
     """MaxRtrAdvInterval (RFC 4861 §6.2.1), for each node by itself."""
     router_lifetime: float = 1800.0

@@ -4,25 +4,13 @@ import json
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.schema import tcp_address
+from p4pmip.p4runtime.desired import UnixConnection
 
 Json = dict[str, Any]
-
-
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: str, seconds: float | None) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket in the file system."""
-        self.sock = socket(AF_UNIX, SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class NodeClient:
@@ -93,7 +81,7 @@ class NodeClient:
         address = tcp_address(self.where)
         if address is not None:
             return HTTPConnection(*address, timeout=seconds)
-        return _UnixConnection(self.where, seconds)
+        return UnixConnection(Path(self.where), seconds)
 
     @staticmethod
     def _request(connection: HTTPConnection, method: str, path: str, body: Json | None) -> HTTPResponse:

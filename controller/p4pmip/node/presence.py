@@ -6,11 +6,11 @@ What the switch forwards, the controller does not see; without this, every node 
 import asyncio
 from collections import Counter
 
+from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import EntryKey
 from p4pmip.node.links import Links
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.session import Session
-from p4pmip.p4runtime.status import TargetError
 
 TABLES = ("mn_src_v4", "mn_src_v6")
 
@@ -36,7 +36,7 @@ class Presence:
                 try:
                     await self.look()
                     self.counters["looks"] += 1
-                except TargetError:
+                except P4pmipError:  # the target's, or entries that are not of our program
                     self.counters["not_read"] += 1
 
     async def look(self) -> None:

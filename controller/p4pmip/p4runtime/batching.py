@@ -43,7 +43,7 @@ _MERGED: Mapping[tuple[Operation | None, Operation | None], Operation] = {
 class WriteQueue:
     """Inputs: `submit`, `answered`, `suspend`. Output: `next_batch`. Jobs report through `Job.result`."""
 
-    def __init__(self, codec: Codec, quirks: Quirks) -> None:
+    def __init__(self, codec: Codec, quirks: Quirks, counters: Counter[str] | None = None) -> None:
         self._codec = codec
         self._quirks = quirks
         self._last: dict[EntryKey, Op | Job] = {}
@@ -54,7 +54,8 @@ class WriteQueue:
         self._refused: dict[EntryKey, Problem] = {}
         """Keys whose last update was refused: nothing may rely on them."""
         self._jobs: set[Job] = set()
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter() if counters is None else counters
+        """`merged`, `split`, `retried`."""
 
     def __len__(self) -> int:
         """Updates that are not finished, those merged into others not counted."""

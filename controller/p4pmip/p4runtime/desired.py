@@ -61,7 +61,7 @@ def read_desired(document: Any, place: str) -> Desired:
 
 def fetch_desired(path: Path, target: str, seconds: float = 30.0) -> Desired:
     """Ask the node whose admin socket is at `path`; P4pmipError if it does not answer with a desired state."""
-    connection = _UnixConnection(path, seconds)
+    connection = UnixConnection(path, seconds)
     try:
         connection.request("GET", f"/desired?target={quote(target, safe='')}")
         response = connection.getresponse()
@@ -81,8 +81,10 @@ def fetch_desired(path: Path, target: str, seconds: float = 30.0) -> Desired:
     return read_desired(document, "--node")
 
 
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: Path, seconds: float) -> None:
+class UnixConnection(HTTPConnection):
+    """HTTP over a Unix socket; `seconds` is the timeout of each of its steps, None for none."""
+
+    def __init__(self, path: Path, seconds: float | None) -> None:
         super().__init__("localhost", timeout=seconds)
         self._path = path
 

@@ -32,8 +32,6 @@ class Quirks:
     """WriteRequests outstanding at once."""
     promotes_itself: bool = False
     """When the primary leaves, the target makes a backup primary without being asked."""
-    counters_in_read: bool = True
-    """A table read that sets `counter_data` returns direct counters."""
     table_full: str = ""
     """Pattern of the message with which a full table is refused, where the code is not RESOURCE_EXHAUSTED."""
     election_id_taken: str = r"election id .*\b(used|exists)\b"

@@ -7,6 +7,8 @@ shown.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Entry, Match
 from p4pmip.forwarding.program import PuntReason
@@ -70,12 +72,25 @@ class Reader:
         self, request: p4runtime_pb2.ReadRequest, *, one: bool
     ) -> AsyncIterator[p4runtime_pb2.TableEntry]:
         try:
-            async for data in self._client.read(request):
-                for entity in p4runtime_pb2.ReadResponse.FromString(data).entities:
-                    yield entity.table_entry
+            async for entity in self._entities(request):
+                yield entity.table_entry
         except TargetError as error:
             if not one or error.cause.code != code_pb2.NOT_FOUND:
                 raise
+
+    async def _entities(self, request: p4runtime_pb2.ReadRequest) -> AsyncIterator[p4runtime_pb2.Entity]:
+        async for data in self._client.read(request):
+            try:
+                entities = p4runtime_pb2.ReadResponse.FromString(data).entities
+            except DecodeError:
+                raise self.unreadable("entities") from None
+            for entity in entities:
+                yield entity
+
+    def unreadable(self, what: str) -> TargetError:
+        """The error for an answer that is none."""
+        problem = Problem(code_pb2.INTERNAL, f"{what}: answer is not readable")
+        return TargetError(self._client.target.label, "Read", problem)
 
     async def entries(self, table: str) -> AsyncIterator[Entry]:
         """Every entry of a table that may be written."""
@@ -92,8 +107,7 @@ class Reader:
             try:
                 found += wirecode.table_entries(data)
             except (ValueError, IndexError):
-                problem = Problem(code_pb2.INTERNAL, f"table {table}: answer is not readable")
-                raise TargetError(self._client.target.label, "Read", problem) from None
+                raise self.unreadable(f"table {table}") from None
         return found
 
     async def counter(self, name: str, index: int | None = None) -> dict[int, Count]:
@@ -106,10 +120,9 @@ class Reader:
         if index is not None:
             wanted.index.index = index
         cells: dict[int, Count] = {}
-        async for data in self._client.read(request):
-            for entity in p4runtime_pb2.ReadResponse.FromString(data).entities:
-                cell = entity.counter_entry
-                cells[cell.index.index] = Count(cell.data.packet_count, cell.data.byte_count)
+        async for entity in self._entities(request):
+            cell = entity.counter_entry
+            cells[cell.index.index] = Count(cell.data.packet_count, cell.data.byte_count)
         return cells
 
     async def drops(self) -> dict[str, int]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from google.protobuf.message import DecodeError
+
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.forwarding.ledger import Delta
 from p4pmip.forwarding.ordering import order
@@ -149,7 +151,10 @@ class Reconciler:
 
     async def _plan(self, touched: set[EntryKey]) -> Plan:
         held = {name: await self.reader.octets(name) for name in self.tables}
-        return await compare(list(self.desired().values()), held, self.pipeline.codec, touched)
+        try:
+            return await compare(list(self.desired().values()), held, self.pipeline.codec, touched)
+        except DecodeError:
+            raise self.reader.unreadable("entries") from None
 
     async def _repair(self, plan: Plan, touched: set[EntryKey]) -> list[Refusal]:
         refused: list[Refusal] = []

@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.base import MeterRate
@@ -279,6 +280,7 @@ class Session:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOGGER.error("switch %s: session broken", self.target.label, exc_info=error)
+            self._uncertain(Problem(code_pb2.INTERNAL, "session broken"))
 
     def _stop(self, name: str) -> None:
         task = self._tasks.pop(name, None)
@@ -286,8 +288,7 @@ class Session:
             task.cancel()
 
     async def _stream(self) -> None:
-        code: int = code_pb2.UNAVAILABLE
-        message = "stream ended"
+        code, message = int(code_pb2.UNAVAILABLE), "stream ended"
         self._call = call = self._client.stream()
         try:
             await call.wait_for_connection()
@@ -299,6 +300,8 @@ class Session:
         except grpc.aio.AioRpcError as error:
             problem = RpcProblem.of(error).whole
             code, message = problem.code, str(problem)
+        except DecodeError:
+            code, message = code_pb2.INTERNAL, "what came by the stream is not readable"
         finally:
             call.cancel()
             self._stop("keepalive")

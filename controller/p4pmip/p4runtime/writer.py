@@ -70,9 +70,9 @@ class Writer:
         self._pump_due = False
         self._touched: list[set[EntryKey]] = []
         self.election_id = 0
-        self.queue = WriteQueue(codec, self._target.quirks)
         self.counters: Counter[str] = Counter()
         """`requests`, `updates`, `refused`, and what the queue counts."""
+        self.queue = WriteQueue(codec, self._target.quirks, self.counters)
 
     # --- for callers ----------------------------------------------------------------------------------
 
@@ -102,11 +102,7 @@ class Writer:
                 for touched in self._touched:
                     touched.update(update.entry.key for phase in phases for update in phase)
         if self._closed is not None:
-            updates = [update for phase in phases for update in phase]
-            if updates:
-                future.set_exception(self._refused([Refusal(update, self._closed) for update in updates]))
-            else:
-                future.set_result(None)
+            self._refuse(phases, self._closed, future)
         elif self._holding and not at_once:
             self._held.append((phases, tuple(relies_on), future))
         else:
@@ -134,7 +130,7 @@ class Writer:
     def hold(self, election_id: int, codec: Codec) -> None:
         """We are primary with this election id; what the target holds is being compared."""
         self.election_id = election_id
-        self.queue = WriteQueue(codec, self._target.quirks)
+        self.queue = WriteQueue(codec, self._target.quirks, self.counters)
         self._closed, self._holding = None, True
 
     def open(self) -> None:
@@ -155,9 +151,8 @@ class Writer:
         self.queue.suspend(problem)
         held, self._held = self._held, []
         for phases, _, future in held:
-            refusals = [Refusal(update, problem) for phase in phases for update in phase]
-            if refusals and not future.done():
-                future.set_exception(self._refused(refusals))
+            if not future.done():
+                self._refuse(phases, problem, future)
 
     async def drain(self) -> None:
         """Wait until no request is on its way any more."""
@@ -236,6 +231,13 @@ class Writer:
             self._lost(problem.whole)
             return
         self._pump()
+
+    def _refuse(self, phases: Phases, problem: Problem, future: asyncio.Future[None]) -> None:
+        """A job that cannot be; one without updates has nothing that it could lack."""
+        if refusals := [Refusal(update, problem) for phase in phases for update in phase]:
+            future.set_exception(self._refused(refusals))
+        else:
+            future.set_result(None)
 
     def _refused(self, refusals: list[Refusal]) -> WriteRefused:
         return WriteRefused(self._target.label, refusals, refusals[0].problem.reason(self._target.quirks))

@@ -22,8 +22,6 @@ from p4pmip.wire.options import Authentication, HomeNetworkPrefix
 _BEFORE_AUTHENTICATOR = 7
 """Octets of the option before its authenticator: type, length, subtype, SPI."""
 _UNSPECIFIED = IPv6Address(0)
-FIRST_SPI = 256
-"""SPIs below are reserved (RFC 4285 §5)."""
 
 
 class Algorithm(Enum):

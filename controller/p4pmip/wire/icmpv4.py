@@ -53,11 +53,6 @@ def fragmentation_needed(mtu: int, invoking: bytes) -> Icmpv4Error:
     return Icmpv4Error(Icmpv4Type.DESTINATION_UNREACHABLE, 4, mtu, invoking[: _LONGEST - 28])
 
 
-def destination_unreachable(code: int, invoking: bytes) -> Icmpv4Error:
-    """Destination unreachable."""
-    return Icmpv4Error(Icmpv4Type.DESTINATION_UNREACHABLE, code, 0, invoking[: _LONGEST - 28])
-
-
 def time_exceeded(invoking: bytes) -> Icmpv4Error:
     """Time to live exceeded in transit."""
     return Icmpv4Error(Icmpv4Type.TIME_EXCEEDED, 0, 0, invoking[: _LONGEST - 28])

@@ -121,11 +121,6 @@ def packet_too_big(mtu: int, invoking: bytes) -> Icmpv6Error:
     return Icmpv6Error(Icmpv6Type.PACKET_TOO_BIG, 0, mtu, invoking[: _MINIMUM_MTU - 48])
 
 
-def destination_unreachable(code: int, invoking: bytes) -> Icmpv6Error:
-    """Destination Unreachable (RFC 4443 §3.1)."""
-    return Icmpv6Error(Icmpv6Type.DESTINATION_UNREACHABLE, code, 0, invoking[: _MINIMUM_MTU - 48])
-
-
 def time_exceeded(invoking: bytes) -> Icmpv6Error:
     """Time Exceeded, hop limit exceeded in transit (RFC 4443 §3.3)."""
     return Icmpv6Error(Icmpv6Type.TIME_EXCEEDED, 0, 0, invoking[: _MINIMUM_MTU - 48])
