@@ -400,6 +400,8 @@ Histories.TestCase.settings = settings(
 )
 
 
-@pytest.mark.requirement("OUR-PENDING-2", "OUR-KEYS-5", "OUR-POOLS-1", "OUR-AGREE-1", "OUR-AGREE-2")
+@pytest.mark.requirement(
+    "R5213-5.2-1", "R5213-5.3.2-2", "OUR-PENDING-2", "OUR-KEYS-5", "OUR-POOLS-1", "OUR-AGREE-1", "OUR-AGREE-2"
+)
 class TestHistories(Histories.TestCase):  # type: ignore[valid-type,misc]
     """Every one of them."""
