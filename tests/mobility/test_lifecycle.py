@@ -445,3 +445,15 @@ def test_who_has_left_one_link_may_be_on_another() -> None:
     assert domain.mag(0).state(number) is State.BOUND
     domain.mag(0).detach(MN, domain.now, domain.utc, link=2)
     assert domain.mag(0).state(number) is State.LEAVING
+
+
+def test_indications_are_found_by_their_session_and_forgotten_when_they_are_over() -> None:
+    lma = Anchor(revoke_on_handoff=True)
+    lma.ask(0)
+    lma.ask(1, hi=3)
+    lma.engine.revoke(MN, lma.now)
+    lma.settle()
+    assert [len(found) for found in lma.engine.revocations_of.values()] == [2]
+    lma.wait(20)
+    assert not lma.engine.revocations_of
+    assert not lma.engine.revocations

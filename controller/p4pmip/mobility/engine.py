@@ -59,6 +59,8 @@ class Engine(ABC):
         self.keys = KeyRing(KeyAllocator(config.key_first, config.key_last, config.key_quarantine, self.random))
         self.revocations: dict[tuple[IPAddress, int], Revocation] = {}
         """Binding Revocation Indications without an answer, by peer and sequence number."""
+        self.revocations_of: dict[int, list[Revocation]] = {}
+        """The same by session; those of everything apart."""
         self.revoked = self.random.getrandbits(16)
         """Their last sequence number."""
         self._effects: list[Effect] = []
@@ -229,6 +231,10 @@ class Engine(ABC):
     def finish_revocation(self, revocation: "Revocation", status: int | None, now: float) -> None:
         """Done with an indication; `status` None: nobody answered."""
         self.revocations.pop((revocation.peer.config.address, revocation.message.sequence), None)
+        if revocation.session_id is not None:
+            others = [one for one in self.revocations_of.pop(revocation.session_id, ()) if one is not revocation]
+            if others:
+                self.revocations_of[revocation.session_id] = others
         self.timers.disarm(revocation)
         self.revocation_over(revocation, status, now)
 

@@ -167,6 +167,8 @@ def indicate(
     message = BindingRevocationIndication(trigger, engine.revoked, flags, tuple(options))
     revocation = Revocation(peer, path, message, purpose, session_id, engine.common.init_min_delay_bris)
     engine.revocations[peer.config.address, engine.revoked] = revocation
+    if session_id is not None:
+        engine.revocations_of.setdefault(session_id, []).append(revocation)
     _transmit(engine, revocation, now)
     return True
 
@@ -184,8 +186,8 @@ def again(engine: Engine, revocation: Revocation, now: float) -> None:
 
 def make_moot(engine: Engine, peer: PeerState | None, session_id: int) -> None:
     """The peer has de-registered the session: it is not told again, for it would only answer that it has none."""
-    for revocation in engine.revocations.values():
-        if revocation.session_id == session_id and revocation.peer is peer:
+    for revocation in engine.revocations_of.get(session_id, ()):
+        if revocation.peer is peer:
             revocation.moot = True
 
 
