@@ -325,7 +325,27 @@ def end(programs: list, number: int = signal.SIGTERM) -> None:
             process.wait()
 
 
-class PmipSwitch(Switch):
+subprocess._USE_VFORK = False
+
+
+class Insulated:
+    """A Mininet node whose shell is in a session of its own before its program begins.
+
+    Mininet leaves that to `mnexec`: a Ctrl-C before it has come to that ends it, and Mininet waits for ever. For the
+    same reason the child is made by fork: after vfork, Python gives signals their default meaning before the session.
+    """
+
+    shell = None
+
+    def startShell(self, mnopts: str | None = None) -> None:
+        """Mininet's, without its own detaching."""
+        super().startShell("-c" if mnopts is None else mnopts)
+
+    def _popen(self, cmd, **params):
+        return super()._popen(cmd, **params, start_new_session=self.shell is None)
+
+
+class PmipSwitch(Insulated, Switch):
     """A P4 switch and the node that controls it, in one namespace."""
 
     def __init__(self, name: str, settings: Settings, **params) -> None:
@@ -415,7 +435,7 @@ class PmipSwitch(Switch):
         return switches
 
 
-class Lan(Switch):
+class Lan(Insulated, Switch):
     """Bridges in a namespace: what is not P4 here, a cell of the radio network or the control network."""
 
     def __init__(self, name: str, at: dict | None = None, **params) -> None:
@@ -459,7 +479,7 @@ class Lan(Switch):
             self.at[mobile_node] = mag
 
 
-class LabHost(Host):
+class LabHost(Insulated, Host):
     """A host whose packets pass a switch in user space: checksums are made in full."""
 
     def config(self, **params):

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -16,8 +17,9 @@ pytestmark = [
 ]
 
 SEED = 8
-MOMENTS = [round(Random(SEED).uniform(begin, begin + 1.2), 2) for begin in (0.2, 1.4, 2.6, 3.8, 5.0, 6.2)]
-"""Seconds after the start: one in each part of a scenario's life."""
+BEGINNINGS = (0.0, 0.1, 0.2, 0.3, 0.4, 1.4, 2.6, 3.8, 5.0, 6.2)
+MOMENTS = [round(Random(SEED).uniform(begin, end), 2) for begin, end in pairwise((*BEGINNINGS, 7.4))]
+"""Seconds after its first word: one in each part of a scenario's life, and more while Mininet's shells are started."""
 
 
 @pytest.mark.parametrize("seconds", MOMENTS)
@@ -25,6 +27,9 @@ def test_after_ctrl_c(seconds: float, tmp_path: Path) -> None:
     """At whatever moment, to the whole process group as a terminal does, and once more by an impatient person."""
     before = interfaces()
     scenario = Started(tmp_path, "scenario.py", "overlap")
+    assert scenario.process.stdout is not None
+    said = scenario.process.stdout.readline()
+    assert said == "overlap\n"
     time.sleep(seconds)
     for pause in (0.2, 0.0):
         os.killpg(scenario.process.pid, signal.SIGINT)
