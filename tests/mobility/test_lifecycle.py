@@ -457,3 +457,21 @@ def test_indications_are_found_by_their_session_and_forgotten_when_they_are_over
     lma.wait(20)
     assert not lma.engine.revocations_of
     assert not lma.engine.revocations
+
+
+def test_a_switch_that_refuses_what_was_revoked_meanwhile_brings_nothing_back() -> None:
+    domain = Domain(lma_config(), mag_config(MAGS[0]))
+    domain.attach(0)
+    node = domain.mags[0]
+    node.hold = True
+    domain.run(0.1)
+    assert [install.after.phase for install in node.held if install.after] == [Phase.ACTIVE]
+    domain.anchor().revoke(MN, domain.now)
+    domain.run(0.1)
+    sent = len(pbus(domain))
+    node.refuse = lambda install: "full"
+    domain.release(node)
+    domain.run(100)
+    assert len(pbus(domain)) == sent
+    assert not node.switch
+    assert not list(domain.mag(0).sessions())

@@ -94,7 +94,7 @@ class GatewayList(Entity[ListEntry]):
     def _remove(self, entry: ListEntry, now: float) -> None:
         """The entry goes; its key and session id are free once the switch has let go of them."""
         self.timers.disarm(entry)
-        entry.outstanding = None
+        entry.state, entry.outstanding = State.STOPPED, None  # whatever its open ticket comes to
         del self._list[entry.mn, entry.access.mac]
         others = self._by_mn[entry.mn]
         others.remove(entry)
