@@ -79,6 +79,8 @@ REFUSED: list[tuple[str, Change, str]] = [
     ("a state that is not there", lambda one: one["parsers"][0]["parse_states"][0]["transitions"][0].update(
         next_state="nowhere"), "no such parser state: 'nowhere'"),
     ("a parser without a beginning", lambda one: one["parsers"][0].update(init_state="nowhere"), "nowhere"),
+    ("a hash that is random", lambda one: one["calculations"][0].update(algo="random"),
+     r"hash algorithm not supported: 'random' \(valid: .*crc16_custom"),
     ("a list for a header", lambda one: one["headers"].__setitem__(0, []), "device config"),
 ]  # fmt: skip
 
