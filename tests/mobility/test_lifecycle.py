@@ -7,11 +7,11 @@ from ipaddress import IPv6Address
 
 import pytest
 from tests.mobility.crafted import ANY, Anchor, status
-from tests.mobility.domain import LMA, MAGS, MN, Domain, lma_config, mag_config
+from tests.mobility.domain import LMA, MAGS, MN, Domain, lma_config, mag_config, realms
 from tests.mobility.test_mag import deaf, pbus, reply
 
-from p4pmip.mobility.binding import Gre, Phase
-from p4pmip.mobility.config import Directory, Peer
+from p4pmip.mobility.binding import Granularity, Gre, Phase
+from p4pmip.mobility.config import Directory, GrePolicy, Peer
 from p4pmip.mobility.effects import Install, Withdraw
 from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.mag import MobileAccessGateway
@@ -475,3 +475,21 @@ def test_a_switch_that_refuses_what_was_revoked_meanwhile_brings_nothing_back() 
     assert len(pbus(domain)) == sent
     assert not node.switch
     assert not list(domain.mag(0).sessions())
+
+
+def test_a_shared_key_stays_with_those_who_have_it_when_one_of_them_is_not_restored() -> None:
+    shared = {"granularity": Granularity.REALM}
+    lma = Anchor(realms=realms(GrePolicy(), **shared), key_first=5, key_last=6)
+    lma.ask(0, gre=Gre.KEYED)
+    lma.ask(1, mn=b"mn-2@a.example", ll=bytes(6), gre=Gre.KEYED)
+    rows = [session_change(one.session_id, one) for one in lma.sessions()]
+    again = Anchor(realms=realms(GrePolicy(), **shared), key_first=5, key_last=6, peers=(Peer(MAGS[1]),))
+    again.now = lma.now
+    again.engine.restore(copied(rows), again.now, again.utc)
+    again.settle()
+    kept = again.only()
+    again.wait(100)
+    status_of_other = status(again.ask(1, mn=b"mn-3@b.example", ll=bytes(5), gre=Gre.KEYED))
+    assert status_of_other == 0
+    keys = {session.realm: session.uplink_key for session in again.sessions()}
+    assert keys["operator-a"] == kept.uplink_key != keys["operator-b"]

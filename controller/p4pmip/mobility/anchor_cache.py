@@ -222,7 +222,7 @@ class AnchorCache(Entity[Entry]):
         if peer is None:
             peer = self._stranger(session.path.peer) if self.config.any_mag else None
         if peer is None or session.realm not in self.config.realms:
-            self._not_restored(session, f"{session.path.peer.address}, realm {session.realm}", session.realm, now)
+            self._not_restored(session, f"{session.path.peer.address}, realm {session.realm}", session.realm)
             return
         self.session_ids.claim(session.session_id)
         entry = Entry(peer)

@@ -39,6 +39,8 @@ class Entity(Engine, Generic[Held]):
         super().__init__(config, random)
         self._open: dict[int, Held] = {}
         """Entries by their open ticket."""
+        self._left_out: list[tuple[Session, Hashable]] = []
+        """Sessions of a journal that could not be restored, with the owners of their keys."""
 
     # --- the world's inputs ------------------------------------------------------------------------------------------
 
@@ -105,17 +107,28 @@ class Entity(Engine, Generic[Held]):
         for session in sorted(sessions, key=lambda one: one.expires_utc):
             if session.role is self.role:
                 self._restore(session, now, utc)
+        for session, owner in self._left_out:  # now that it is known who else has their keys
+            key = session.receive_key
+            if key is not None:
+                self.keys.restore(session.granularity, owner, key)
+                until = self.keys.release(session.granularity, owner, key, now)
+                if until is not None:
+                    self._expire("key", str(key), {}, until)
+        self._left_out.clear()
 
-    def _not_restored(self, session: Session, why: str, owner: Hashable, now: float) -> None:
-        """A session that this configuration has no place for: nothing of it may come back later, beside what others
-        were given meanwhile; its key rests."""
+    def _not_restored(self, session: Session, why: str, owner: Hashable) -> None:
+        """A session that this configuration has no place for.
+
+        Nothing of it may come back later, beside what others were given meanwhile; its key rests.
+
+        Args:
+            session: As it was journalled.
+            why: For people.
+            owner: Of its key, if that is shared.
+        """
         self.alarm("binding_not_restored", why, session.session_id)
         self.emit(Journal(Forget("session", str(session.session_id))))
-        if session.receive_key is not None:
-            self.keys.restore(session.granularity, owner, session.receive_key)
-            until = self.keys.release(session.granularity, owner, session.receive_key, now)
-            if until is not None:
-                self._expire("key", str(session.receive_key), {}, until)
+        self._left_out.append((session, owner))
 
     def _taken(self, ticket: int) -> Held | None:
         entry = self._open.pop(ticket, None)

@@ -198,7 +198,7 @@ class MobileAccessGateway(GatewayAnswers):
         peer = self.peers.get(session.path.peer.address)
         if profile is None or peer is None or session.access is None or session.tunnel is None:
             owner = (session.path.peer.address, session.realm)
-            self._not_restored(session, f"LMA {session.path.peer.address}", owner, now)
+            self._not_restored(session, f"LMA {session.path.peer.address}", owner)
             return
         if (known := self._list.get((session.mn, session.access.mac))) is not None:
             self._remove(known, now)  # it was on its way out of the journal when the newer one came into it
