@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from p4pmip.softswitch.target.config import load
@@ -96,6 +97,31 @@ def test_refused(program: Programs, change: Change, said: str) -> None:
         load(config, DROP_PORT)
     assert caught.value.code is Code.INVALID_ARGUMENT
     assert caught.value.place
+
+
+@pytest.mark.parametrize("name", ["x" * (1 << 20), "\ud800", "\0", "a\nb"])
+@pytest.mark.parametrize("place", ["table", "next", "program"])
+async def test_names_of_any_length_and_text(controller: Any, program: Programs, name: str, place: str) -> None:
+    """Over gRPC: what is refused is refused in words that a status can carry, and the switch goes on."""
+    config = p4runtime.ForwardingPipelineConfig()
+    config.CopyFrom(program("features"))
+    given = json.loads(config.p4_device_config)
+    if place == "table":
+        table(given, "aging")["name"] = name
+    elif place == "next":
+        table(given, "aging")["next_tables"] = {name: name, "NoAction": name, "feature_ingress.mark": name}
+    else:
+        given["program"] = name
+    config.p4_device_config = json.dumps(given).encode()
+    await controller.arbitrate()
+    if place == "program":
+        await controller.push(config)
+    else:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await controller.push(config)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert 0 < len(caught.value.details() or "") < 6000
+    await controller.push(program("router"))
 
 
 @pytest.mark.parametrize("levels", [90, 250, 600, 20000])

@@ -43,7 +43,7 @@ class Interpreter:
         namespace |= {variable: tables[name] for name, variable in writer.tables.items()}
         namespace |= {variable: cells[name] for name, variable in writer.cells.items()}
         namespace |= {"V": value_sets, "Member": Member}
-        exec(compile(self.text, f"<{program.name or 'program'}>", "exec"), namespace)
+        exec(compile(self.text, "<program>", "exec"), namespace)
         most = max(program.actions, default=-1) + 1
         namespace["A"] = [namespace.get(f"action_{index}") for index in range(most)]
         self._first_state: Step | None = namespace["first_state"]

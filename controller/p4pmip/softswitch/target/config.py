@@ -13,6 +13,9 @@ from p4pmip.softswitch.target.refusal import Code, Refusal, invalid
 from p4pmip.softswitch.target.schema import Schema
 from p4pmip.softswitch.target.stubs import p4info, p4runtime
 
+QUOTED, CHOICES = 200, 20
+"""Characters of what was given that a refusal repeats, and how many of what it might have been."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -39,13 +42,24 @@ def load(config: "p4runtime.ForwardingPipelineConfig", drop_port: int) -> Loaded
         compiled = with_unused_parameters(compiled, config.p4info)
         schema = Schema(config.p4info, compiled)
         return Loaded(_copied(config), schema, Pipeline(compiled, drop_port))
-    except Refusal:
-        raise
+    except Refusal as refusal:
+        raise _short(refusal, refusal.code) from refusal
     except (RecursionError, SyntaxError, MemoryError) as error:
         problem = "goes deeper, or is larger, than can be executed"
         raise invalid("p4_device_config", f"{type(error).__name__}: {error}", problem) from error
     except P4pmipError as error:
-        raise Refusal(Code.INVALID_ARGUMENT, error.place, error.value, error.problem, error.choices) from error
+        raise _short(error, Code.INVALID_ARGUMENT) from error
+
+
+def _short(error: P4pmipError, code: Code) -> Refusal:
+    """A refusal that a gRPC status can carry: what a program calls its things may be of any length, and any text."""
+    value = error.value if len(repr(error.value)) <= QUOTED else f"{error.value!r}"[:QUOTED] + "…"
+    choices = [_text(str(one)) for one in error.choices[:CHOICES]] + ["…"] * (len(error.choices) > CHOICES)
+    return Refusal(code, _text(error.place), value, _text(error.problem), choices)
+
+
+def _text(given: str) -> str:
+    return given[:QUOTED].encode("utf-8", "backslashreplace").decode()
 
 
 def with_unused_parameters(program: Program, info: "p4info.P4Info") -> Program:
