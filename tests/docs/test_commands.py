@@ -55,12 +55,19 @@ class Reader:
         )  # fmt: skip
 
     def end(self) -> None:
-        """End what goes on in the background; each must end well."""
-        for process in reversed(self.background):
+        """End what goes on in the background, all of it; each must end well."""
+        failed = []
+        while self.background:
+            process = self.background.pop()
             os.killpg(process.pid, signal.SIGTERM)
-            said = process.communicate(timeout=SECONDS)[0]
-            assert process.returncode == 0, said
-        self.background.clear()
+            try:
+                said = process.communicate(timeout=SECONDS)[0]
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                said = process.communicate()[0]
+            if process.returncode != 0:
+                failed.append(f"{process.args!r} ended with {process.returncode}: {said}")
+        assert failed == []
 
 
 def said_until(process: subprocess.Popen[str], *words: str) -> str:
