@@ -11,7 +11,9 @@ from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Phase
 from p4pmip.mobility.effects import Install, Send
 from p4pmip.node.client import NodeClient
+from p4pmip.node.desired import desired_from_config
 from p4pmip.node.service import Service
+from p4pmip.p4runtime.desired import read_desired
 from p4pmip.wire.message import BindingUpdate
 from p4pmip.wire.mobility_header import decode, encode
 from p4pmip.wire.numbers import BindingUpdateFlag, Status
@@ -90,6 +92,10 @@ async def test_health_counters_metrics_events_and_desired(tmp_path: Path) -> Non
         assert (await asyncio.to_thread(lma.get, "/counters"))["lma"]["accepted_initial"] == 1
         desired = await asyncio.to_thread(lma.get, "/desired")
         assert desired["sessions"]["1"]["mn"] == MN
+        # A configuration does as well as the socket, though the node has its journal for itself.
+        target = service.config.nodes["lma"].target
+        by_file = await asyncio.to_thread(desired_from_config, tmp_path / "figure-1.toml", target)
+        assert by_file == read_desired(desired, "test")
         told = await asyncio.to_thread(events_until, lma, "installed")
         names = [(event["event"], event.get("message", {}).get("name")) for event in told]
         update, answer = ("received", "Proxy Binding Update"), ("sent", "Proxy Binding Acknowledgement")

@@ -212,6 +212,7 @@ def test_inventory(tmp_path: Path) -> None:
         ("[target.a]", "no such key: 'target'"),
         ("[targets.a]\ndevice_id = 1", "has no address"),
         ('[targets.a]\naddress = "h"', "not HOST:PORT"),
+        ('[targets.a]\naddress = "h:99999"', "port is not in 1..65535"),
         ('[targets.a]\naddress = "h:1"\nkind = "x"', "no such kind of target"),
         ('[targets.a]\naddress = "h:1"\nquirks = { max = 1 }', "no such quirk"),
         ('[targets.a]\naddress = "h:1"\nquirks = { max_batch = "1" }', "must be int"),

@@ -127,3 +127,23 @@ async def test_in_a_terminal_until_q(command: Command, size: tuple[str, str]) ->
         os.close(near)
         if process.returncode is None:
             process.kill()
+
+
+@pytest.mark.parametrize(
+    ("term", "words", "said"),
+    [
+        ("no-such-terminal", [], "TERM: no screen can be drawn"),
+        ("xterm", ["--target", "nowhere"], "target: not HOST:PORT"),
+    ],
+)
+async def test_what_it_cannot_use_is_one_line(command: Command, term: str, words: list[str], said: str) -> None:
+    _, before = command
+    near, far = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *before, *words, stdin=far, stdout=far, stderr=asyncio.subprocess.PIPE, env={**os.environ, "TERM": term}
+    )
+    os.close(far)
+    _, error = await asyncio.wait_for(process.communicate(), 30)
+    os.close(near)
+    assert (process.returncode, error.decode().count("\n")) == (2, 1)
+    assert said in error.decode()

@@ -7,6 +7,7 @@ would be one more dependency of every node.
 import argparse
 import asyncio
 import contextlib
+import os
 import re
 import sys
 import time
@@ -47,8 +48,11 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch until q or Ctrl-C."""
     from p4pmip.node.client import NodeClient
+    from p4pmip.p4runtime.target import parse_target
     from p4pmip.view.model import Model
 
+    if args.target is not None:
+        parse_target(args.target)  # wrong on the command line is said here, unreachable beside the sessions
     where = NodeClient.find(args.node).where
     model = Model()
     if args.once:
@@ -59,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         raise P4pmipError("top", "standard output", "is no terminal", ["--once"])
     import curses
 
+    try:
+        curses.setupterm()
+    except curses.error as error:
+        raise P4pmipError("TERM", os.environ.get("TERM"), f"no screen can be drawn ({error})", ["--once"]) from error
     curses.wrapper(lambda screen: asyncio.run(_watch(screen, where, model, args)))
     return 0
 

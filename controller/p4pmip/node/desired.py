@@ -1,4 +1,4 @@
-"""The desired state of a switch from a configuration file and the journal beside it, for a node that does not run."""
+"""The desired state of a switch from a configuration file: of the node if it runs, of the journal beside it if not."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from p4pmip.mobility.record import Record, from_record
 from p4pmip.node.config import Config, load
 from p4pmip.node.context import context_of, journalled_ids
 from p4pmip.node.neighbours import journalled_neighbours
-from p4pmip.p4runtime.desired import Desired
+from p4pmip.p4runtime.desired import Desired, fetch_desired
+from p4pmip.store.error import JournalError, JournalReason
 from p4pmip.store.sqlite import SqliteJournal
 from p4pmip.wire.describe import text
 
@@ -25,7 +26,16 @@ def desired_from_config(path: Path, target: str) -> Desired:
     """
     config = load(path)
     name = node_of_target(config, target)
-    records = _records(config.journal(name), name)
+    try:
+        records = _records(config.journal(name), name)
+    except JournalError as error:
+        admin = config.admin(name)
+        if error.reason is not JournalReason.LOCKED or not isinstance(admin, Path):
+            raise
+        switch = config.target(name)
+        return fetch_desired(
+            admin, f"{switch.address}/{switch.device_id}"
+        )  # the node runs, and its own word is newer anyway
     configured = context_of(config, config.nodes[name], journalled_ids(records))
     context = replace(configured, neighbours=(*configured.neighbours, *journalled_neighbours(records, configured)))
     bindings = [from_record(record.payload).binding for record in records if record.kind == "session"]

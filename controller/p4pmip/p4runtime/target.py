@@ -166,6 +166,8 @@ def _address(keys: Mapping[str, Any], place: str) -> str:
         raise P4pmipError(f"{place}.address", address, "not HOST:PORT")
     if matched["port"] is not None and not 0 < int(matched["port"]) < 65536:
         raise P4pmipError(f"{place}.address", address, "port is not in 1..65535")
+    if matched["port"] is not None and not 0 < int(matched["port"]) < 65536:
+        raise P4pmipError(f"{place}.address", address, "port is not in 1..65535")
     return address
 
 
