@@ -69,7 +69,7 @@ async def life(folder: Path, run: Run, content: Document) -> list[int]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.sendto(b"\xff" * 40, (content["nodes"]["lma"]["signalling"]["address"], 5436))
         await asyncio.to_thread(client["mag-2"].post, "/move", mn=MN, link="11")
-    await run.until("switch ", 12)  # the switches have gone: disconnected, and connecting again
+    await run.until(": disconnected", 3)
     async with switches(folder):
         await run.until(": ready", 6)
         content["nodes"]["mag-2"]["mag"]["idle_timeout"] = 77
