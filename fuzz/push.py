@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = sorted([*ROOT.glob("tests/softswitch/programs/*.json"), ROOT / "p4src" / "build" / "pmip.json"])
 DROP_PORT, CPU_PORT = 511, 510
 SECONDS = 20
-"""For one run; more is a finding."""
+"""Of the processor, for one run; more is a finding."""
 FRAMES = 12
 INJECTED = 97
 """The exit status that Python hidden in a program would end with."""
@@ -229,16 +229,16 @@ def run(seed: int, number: int) -> tuple[bool, str]:
 
 def child(seed: int, runs: int, progress: Any, findings: Any) -> None:
     """Runs from where `progress` stands."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     while progress[0] < runs:
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             taken, _ = run(seed, progress[0])
             progress[1 + taken] += 1
         except Finding as finding:
             findings.put((progress[0], str(finding)))
         progress[0] += 1
-    signal.alarm(0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def fuzz(seed: int, runs: int, tell: Callable[[str], object]) -> tuple[int, int, int]:
