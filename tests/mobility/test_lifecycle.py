@@ -493,3 +493,12 @@ def test_a_shared_key_stays_with_those_who_have_it_when_one_of_them_is_not_resto
     assert status_of_other == 0
     keys = {session.realm: session.uplink_key for session in again.sessions()}
     assert keys["operator-a"] == kept.uplink_key != keys["operator-b"]
+
+
+def test_sequence_numbers_of_an_entry_begin_anywhere() -> None:
+    """An answer that was on its way to an earlier life of a MAG must not fit by chance."""
+    domain = Domain(lma_config(), mag_config(MAGS[0], timestamp_based_approach_in_use=False))
+    domain.loss = lambda send: []
+    for number in range(1, 9):
+        domain.attach(0, b"mn-%d@a.example" % number, mac=number)
+    assert len({update.sequence for update in pbus(domain)}) == 8

@@ -106,6 +106,7 @@ class MobileAccessGateway(GatewayAnswers):
         entry.prefixes = tuple(pack(int(one.network_address), one.prefixlen) for one in (*prefixes,))
         entry.ipv4 = None if ipv4 is None else pack(int(ipv4), 32)
         entry.granularity = self.config.realms[profile.realm].granularity
+        entry.sequence = self.random.getrandbits(16)  # so that no answer to an earlier life of it fits by chance
         self._add(entry)
         self._register(entry, indicator, now, utc)
         return number if number in self._by_session else None
