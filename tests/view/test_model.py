@@ -50,6 +50,18 @@ def test_a_message_is_one_row_from_sending_to_its_outcome() -> None:
     assert model.message(9) is None
 
 
+def test_the_histories_of_two_nodes_make_one_row_each_message() -> None:
+    """Who looks late is told all of one node, and then all of the other."""
+    model = Model({"[192.0.2.1]:5436": "mag-1", "[192.0.2.2]:5436": "lma"})
+    for number, sequence in ((1, 5), (2, 6), (3, 6)):
+        model.event({**sent(number, sequence), "event": "received", "outcome": "accepted", "time": 2.0 + number})
+    for number, sequence in ((1, 5), (2, 6), (3, 6), (4, 7)):
+        model.event({**sent(number, sequence), "node": "mag-1", "time": 1.0 + number})
+    rows = [(row["time"], row["node"], row["outcome"]) for row in model.documents("message")]
+    accepted = [(1.0 + number, "mag-1", "accepted") for number in (1, 2, 3)]
+    assert sorted(rows) == [*accepted, (5.0, "mag-1", "")]
+
+
 def test_rates_and_a_counter_that_begins_anew() -> None:
     """Two readings make a rate, and none is ever negative."""
     model = Model({})

@@ -201,7 +201,7 @@ def _alarms(model: "Model") -> Iterator[Line]:
 
 
 def _messages(model: "Model") -> Iterator[Line]:
-    latest = sorted(model.documents("message"), key=lambda one: -int(one["number"]))[:MESSAGES]
+    latest = sorted(model.documents("message"), key=lambda one: (-one["time"], -one["number"]))[:MESSAGES]
     if latest:
         yield Style.PLAIN, ""
     for message in latest:

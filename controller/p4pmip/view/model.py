@@ -175,7 +175,7 @@ class Model:
         self._told[node] = told["id"]
         match told["event"]:
             case "sent":
-                self._message(told, "sent", "")
+                self._left(told)
             case "received":
                 self._arrived(told)
             case "installed":
@@ -190,6 +190,17 @@ class Model:
             case "switch":
                 self.node(node, state=told["state"], reason=told["reason"])
 
+    def _left(self, told: Json) -> None:
+        """A message, unless its other end was faster to tell: each node tells its own history first."""
+        key = _identity(told)
+        for number, (row, message) in self._messages.items():
+            if row["state"] == "arrived" and (row["source"], row["destination"], *_who(message)) == key:
+                row = {**row, "time": told["time"], "node": told["node"], "state": "received"}
+                self._messages[number] = (row, message)
+                self._set(f"message/{number}", self._named(row))
+                return
+        self._message(told, "sent", "")
+
     def _arrived(self, told: Json) -> None:
         """The other end of a message that was sent here, or one from elsewhere."""
         key = _identity(told)
@@ -199,7 +210,7 @@ class Model:
                 self._messages[number] = (row, message)
                 self._set(f"message/{number}", self._named(row))
                 return
-        self._message(told, "received", told["outcome"])
+        self._message(told, "arrived", told["outcome"])
 
     def _message(self, told: Json, state: str, outcome: str) -> None:
         self._numbers += 1

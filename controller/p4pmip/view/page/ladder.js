@@ -39,7 +39,7 @@ export function showMessages() {
   const names = lanes();
   const x = (name) => 100 * (names.indexOf(name) + 0.5) / names.length;
   update(byId("lanes"), names, (name) => name, (name) => make("span", name, { title: name }), () => {});
-  const rows = of("message").sort((a, b) => b.number - a.number);
+  const rows = of("message").sort((a, b) => b.time - a.time || b.number - a.number);
   update(byId("messages"), rows, (row) => String(row.number), create, (item, row) => {
     const lane = item.firstElementChild.lastElementChild;
     const [lines, about, arrow] = lane.children;

@@ -18,7 +18,7 @@ export function showDrops() {
 }
 
 export function showAlarms() {
-  const alarms = of("alarm").reverse();
+  const alarms = of("alarm").sort((a, b) => b.time - a.time);
   update(byId("alarm-rows"), alarms, (one) => one.time + one.name + one.node, (one) => {
     const item = make("li");
     item.append(make("time", clock(one.time)), ` ${one.node}: `, make("strong", plain(one.name)), one.detail ? `: ${one.detail}` : "");
