@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -25,6 +26,7 @@ import grpc
 from switch_writes import BATCH, config, prepare, update  # type: ignore[import-not-found]
 from veths import FRAME, NUMBER_AT, NUMBER_OCTETS, OUT, SWITCH, blast, forwarded, links  # type: ignore[import-not-found]
 
+from p4pmip.cli.main import Parser
 from p4pmip.softswitch.process.dataplane import MESSAGES, SERVICE
 from p4pmip.softswitch.target.stubs import p4runtime, p4runtime_grpc
 
@@ -210,10 +212,17 @@ async def run(seconds: float, executor: str, ports: str) -> int:
     return int(soak.wrong > 0 or soak.count == 0 or after > before * GROWTH_LIMIT)
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time that passes")
+    return value
+
+
 def main() -> int:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser = Parser(description=__doc__)
+    parser.add_argument("--seconds", type=_seconds, default=600.0)
     parser.add_argument("--executor", choices=("native", "interpreter"), default="native")
     parser.add_argument(
         "--ports", choices=("interfaces", "grpc"), default="grpc" if os.geteuid() else "interfaces",

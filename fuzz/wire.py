@@ -44,6 +44,9 @@ with atheris.instrument_imports(include=["p4pmip.wire"]):
     from p4pmip.wire.packet import decode_frame, decode_packet
     from p4pmip.wire.udp import Udp
 
+from p4pmip.cli._arguments import count
+from p4pmip.cli.main import Parser
+
 MAG, LMA = IPv6Address("2001:db8::1"), IPv6Address("2001:db8::2")
 MAG4, LMA4 = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
 ASSOCIATION = SecurityAssociation(256, b"0123456789abcdef")
@@ -229,6 +232,10 @@ def main() -> int:
         found = f"-artifact_prefix={Path(__file__).parent}/"
         atheris.Setup([sys.argv[0], "-timeout=10", "-max_len=1024", found, *sys.argv[3:], sys.argv[2]], one_input)
         atheris.Fuzz()
+    # libFuzzer takes what is no number for 0, and below it for ever.
+    parser = Parser(prog="fuzz/wire.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("-runs", type=count, help="inputs; other arguments are libFuzzer's")
+    parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="p4pmip-fuzz-") as directory:
         for number, (target, octets) in enumerate(seeds()):
             (Path(directory) / f"seed-{number}").write_bytes(bytes((TARGETS.index(target),)) + octets)

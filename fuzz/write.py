@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from p4pmip.cli._arguments import count
+from p4pmip.cli.main import Parser
 from p4pmip.demo.targets import STARTERS
 from p4pmip.forwarding.entry import Entry, EntryKey, Lpm
 from p4pmip.p4runtime.client import Client
@@ -268,9 +270,9 @@ async def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=sorted(STARTERS), default="softswitch")
-    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--runs", type=count, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.target == "bmv2" and shutil.which("simple_switch_grpc") is None:

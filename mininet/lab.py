@@ -11,6 +11,9 @@ import sys
 import machine
 from commandline import EXECUTORS, TARGETS, Parser, check_switch
 
+from p4pmip.errors import P4pmipError
+from p4pmip.view.server import address_of
+
 
 def main() -> int:
     """The lab with its command line."""
@@ -26,6 +29,10 @@ def main() -> int:
     default = "bmv2" if arguments.executor is None and shutil.which(machine.BMV2) else "softswitch"
     target = arguments.target or default
     check_switch(parser, target, arguments.executor)
+    try:
+        address_of(arguments.view)
+    except P4pmipError as error:
+        parser.error(str(error))
     lacking = machine.lacks(target)
     if lacking is not None:
         print(f"lab: {lacking}", file=sys.stderr)

@@ -18,6 +18,8 @@ from pathlib import Path
 from tests.node.world import Document, document, write
 from tests.traffic import ACCESS, MAC, Traffic
 
+from p4pmip.cli._arguments import count
+from p4pmip.cli.main import Parser
 from p4pmip.demo import figure1
 from p4pmip.errors import P4pmipError
 from p4pmip.node.client import NodeClient
@@ -231,5 +233,9 @@ async def judge(
 
 
 if __name__ == "__main__":
-    kills, executor, seed = (*sys.argv[1:4], *("10", "", "")[len(sys.argv) - 1 :])
-    sys.exit(asyncio.run(main(int(kills), executor, int(seed or random.SystemRandom().randrange(1 << 32)))))
+    parser = Parser(prog="kill", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kills", nargs="?", type=count, default=10)
+    parser.add_argument("executor", nargs="?", choices=("native", "interpreter", ""), default="")
+    parser.add_argument("seed", nargs="?", type=int, default=random.SystemRandom().randrange(1 << 32))
+    given = parser.parse_args()
+    sys.exit(asyncio.run(main(given.kills, given.executor, given.seed)))

@@ -82,3 +82,26 @@ def test_what_the_terminal_cannot_show_is_escaped() -> None:
     )
     assert b"192.0.2.1 \\u2192 192.0.2.2" in done.stdout
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (["tests/kill.py", "0"], "argument kills: 0 is not 1 or more"),
+        (["tests/kill.py", "x"], "argument kills: invalid count value: 'x'"),
+        (["tests/kill.py", "1", "steam"], "argument executor: invalid choice: 'steam'"),
+        (["fuzz/write.py", "--runs", "0"], "argument --runs: 0 is not 1 or more"),
+        (["bench/soak.py", "--seconds", "nan"], "argument --seconds: nan is no time that passes"),
+        (["-m", "tests.softswitch.executors", "--packets", "0"], "argument --packets: 0 is not 1 or more"),
+        (["-m", "tests.pipeline.run", "--target", "abacus"], "argument --target: invalid choice: 'abacus'"),
+    ],
+)
+def test_what_make_runs_complains_in_one_line(script: list[str], said: str) -> None:
+    """A check of nothing is no check: it has to be asked for something."""
+    top = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, *script],
+        cwd=top, env={**os.environ, "PYTHONPATH": str(top)}, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert said in done.stderr

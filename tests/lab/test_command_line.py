@@ -39,6 +39,7 @@ def test_a_wrong_command_line_is_one_line_and_status_2(words: list[str], told: s
         (["--executor", "fast"], "lab: no such executor: fast (valid: native, interpreter)"),
         (["--target", "bmv2", "--executor", "native"], "lab: the executor is the softswitch's: target bmv2 has none"),
         (["--loud"], "lab: unrecognized arguments: --loud"),
+        (["--view", "x"], "lab: --view: is no address and port: 'x' (valid: 127.0.0.1:0, [::1]:8080)"),
     ],
 )
 def test_the_lab_answers_likewise(words: list[str], told: str) -> None:

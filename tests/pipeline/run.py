@@ -4,7 +4,6 @@ Exit status 0 if all pass and everything of the program was met, 1 if not, 2 if 
 cannot be used, 3 if the target is missing.
 """
 
-import argparse
 import asyncio
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from tests.pipeline.packets import build
 from tests.pipeline.play import Outcome, Player
 from tests.pipeline.statement import read
 
+from p4pmip.cli.main import Parser
 from p4pmip.demo.targets import STARTERS, TargetMissing, softswitch
 from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.entry import Match
@@ -92,7 +92,7 @@ async def play(kind: str, files: list[Path], executor: str = "interpreter") -> S
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--target", choices=sorted(STARTERS), default="softswitch")
     parser.add_argument("--executor", choices=("interpreter", "native"), default="interpreter", help="of a softswitch")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")

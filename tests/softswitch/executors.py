@@ -5,7 +5,6 @@ registers must be equal. Each packet ends where a page begins that may not be to
 leaves: machine code that reads or writes outside its buffers ends the process. Exit status 0 if all is equal, 1 if not.
 """
 
-import argparse
 import ctypes
 import math
 import mmap
@@ -24,6 +23,8 @@ from tests.softswitch.conftest import PROGRAMS
 from tests.softswitch.sessions import DIRECTIONS, Domain
 from tests.softswitch.test_native import CPU_PORT, DROP_PORT, Frames, churn, commands, pmip, routed
 
+from p4pmip.cli._arguments import count
+from p4pmip.cli.main import Parser
 from p4pmip.softswitch.ir import MatchKind
 from p4pmip.softswitch.native.layout import GROWTH, KIND_SHIFT, PORT_SHIFT, VERDICT_SEND, VERDICT_SLOW
 from p4pmip.softswitch.pipeline import DROPS
@@ -276,8 +277,8 @@ def share(name: str, seed: int, packets: int) -> Result:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--packets", type=int, default=10_000_000, help="of all programs together")
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--packets", type=count, default=10_000_000, help="of all programs together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=f"of {', '.join(SOURCES)}")
     args = parser.parse_args()

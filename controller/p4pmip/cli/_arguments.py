@@ -20,6 +20,14 @@ def add_link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("link", metavar="LINK", nargs="?", help="access port, or PORT.VLAN; default: the only one")
 
 
+def count(text: str) -> int:
+    """How often something is done, at least once, for argparse's `type`."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def seconds(text: str) -> float:
     """The time between two looks, for argparse's `type`."""
     value = float(text)
