@@ -390,3 +390,17 @@ def test_a_taken_address_is_said(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"--grpc-server-addr: cannot listen on {address}: Address already in use" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+async def test_a_unix_socket_that_is_listened_at_is_not_taken_over(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 's'}"
+    server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), tmp_path / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, "--grpc-server-addr", address, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    assert said.decode() == (
+        f"p4pmip: --grpc-server-addr: cannot listen on {address}: Address already in use: '{address}'\n"
+    )

@@ -95,3 +95,9 @@ def test_what_goes_together(words: list[str], said: str, capsys: pytest.CaptureF
     """A target has its packets, and an executor of its own."""
     assert main(["stf", *words, ROUTER]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_said_before_any_is_played(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stf", ROUTER, "nowhere.stf"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "p4pmip: FILE: no such file: 'nowhere.stf'\n")

@@ -48,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
     if args.target is not None and args.executor is not None:
         raise P4pmipError("--executor", args.executor, "is of the softswitch in this process, not of --target")
     target = None if args.target is None else parse_target(args.target)
+    for path in args.files:
+        if not path.is_file():
+            raise P4pmipError("FILE", str(path), "no such file")
     failed = 0
     for path in args.files:
         try:

@@ -164,6 +164,8 @@ def listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCreden
     Raises:
         OSError: it cannot be listened on.
     """
+    if address.startswith("unix:") and _lives(address.removeprefix("unix:")):
+        raise OSError(f"cannot listen on {address}: Address already in use")
     try:
         if credentials is None:
             port = server.add_insecure_port(address)
@@ -172,6 +174,16 @@ def listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCreden
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {_why(address)}") from error
     return address if address.startswith("unix:") else f"{address.rsplit(':', 1)[0]}:{port}"
+
+
+def _lives(path: str) -> bool:
+    """Whether somebody listens at a Unix socket: gRPC would put a new one in its place."""
+    with socket.socket(socket.AF_UNIX) as one:
+        try:
+            one.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def _why(address: str) -> str:

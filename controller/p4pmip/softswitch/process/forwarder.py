@@ -6,6 +6,7 @@ serves the interfaces too. Requests come first: between two of them at most `BUR
 that a write never waits long, and a port that is flooded does not starve the others.
 """
 
+import errno
 import gc
 import json
 import os
@@ -80,6 +81,8 @@ class Forwarder:
                     self._ports[number] = LinuxPort(number, name)
                 except OSError as error:
                     error.filename = f"interface {name}"
+                    if error.errno == errno.EPERM:
+                        error.strerror = "packet sockets need root or CAP_NET_RAW"
                     raise
             self._capture(number, name)
         if self.options.executor == "native" and self._ports and not self._captures:
