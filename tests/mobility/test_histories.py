@@ -392,7 +392,7 @@ def forwarding(bindings: Iterable[Binding], where: Context) -> dict[EntryKey, En
 
 
 Histories.TestCase.settings = settings(
-    max_examples=HISTORIES or 40,
+    max_examples=HISTORIES or 80,
     stateful_step_count=60,
     deadline=None,
     derandomize=not HISTORIES,
