@@ -29,7 +29,7 @@ function create(row) {
 }
 
 function outcomeOf(row) {
-  const text = row.outcome || (row.state === "sent" ? "under way" : "");
+  const text = row.outcome || (row.state === "sent" ? "sent" : "");
   const good = /^(accepted|status_0$|revocation_status_0$|alive)/.test(text);
   const bad = /^(status|revocation_status|ignored|bad|undecodable|rejected)/.test(text);
   return { text: plain(text), mark: good ? "✓ " : bad ? "✗ " : "", kind: good ? "good" : bad ? "bad" : "" };

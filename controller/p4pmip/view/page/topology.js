@@ -2,7 +2,7 @@
 
 import { compare, get, isAnchor, of } from "./documents.js";
 import { byId, draw, sayEmpty, set, setText, update } from "./dom.js";
-import { bits, fit, many, realmClass, realmShape, short } from "./words.js";
+import { bits, fit, many, realmClass, realmShape, short, widthOf } from "./words.js";
 
 const BOX = 54;           // height of a node
 const ROW = 30;           // of a mobile node with its name
@@ -12,7 +12,6 @@ const SPACE = 22;         // between gateways
 const TALL = 430;         // more columns rather than more height than this
 const TALLEST = 800;      // names are left out rather than more than this
 const LIVELY = 60;        // mobile nodes whose traffic is seen to move; more would keep a browser busy
-const LETTER = 8;         // width of a middling letter
 const NAME = 92, ADDRESS = 84; // widths of what stands beside a mobile node
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -46,7 +45,7 @@ function layout(rows, width) {
   const named = heightOf(columns, DENSE) <= TALLEST;
   const row = !named ? DOT : heightOf(columns, ROW) <= TALL ? ROW : DENSE;
   const wide = named ? Math.min(right / columns, NAME + ADDRESS + 24) : DOT;
-  const longest = Math.max(0, ...rows.map((one) => short(one.mn).length * LETTER));
+  const longest = Math.max(0, ...rows.map((one) => widthOf(short(one.mn))));
   if (!named) columns = Math.max(1, Math.floor(right / DOT));
   const needed = heightOf(columns, row);
   const height = Math.max(needed, width < 560 ? 220 : 300);
@@ -117,8 +116,8 @@ function showBox(group, name, { x, y, anchor, tall = BOX }, plan) {
   set(group, { transform: `translate(${x} ${y})`, class: `node${bad ? " bad" : ""}${about ? "" : " elsewhere"}` });
   const [rect, title, address, tip] = group.children;
   set(rect, { width: plan.box, height: tall, x: -plan.box / 2, y: -tall / 2 });
-  setText(title, fit(name, plan.box - 10, 8));
-  setText(address, bad ? (about.state === "unreachable" ? "no answer" : about.state) : about ? fit(about.tunnel || "", plan.box - 8, 6.4) : "elsewhere");
+  setText(title, fit(name, plan.box - 14, "600 14px"));
+  setText(address, bad ? (about.state === "unreachable" ? "no answer" : about.state) : about ? fit(about.tunnel || "", plan.box - 10, "12px") : "elsewhere");
   setText(tip, `${name}, ${anchor ? "LMA" : "MAG"}${about ? `: tunnel ${about.tunnel}, switch ${about.target} ${about.state}` : ""}`);
 }
 
@@ -141,7 +140,7 @@ function showMobile(group, { row, x, y }, plan) {
   const [ground, name, address, , , tip] = group.children;
   const both = plan.room >= plan.name + ADDRESS;
   set(ground, plan.named ? { x: -plan.room - 16, width: plan.room + 16 } : { x: 0, width: 0 });
-  setText(name, plan.named ? fit(short(row.mn), both ? plan.name : Math.min(plan.room, NAME), LETTER) : "");
+  setText(name, plan.named ? fit(short(row.mn), Math.min(both ? plan.name - 8 : plan.room, NAME)) : "");
   set(address, { x: -13 - plan.name });
   setText(address, plan.named && both ? row.ipv4 || "IPv6" : "");
   setText(tip, `${row.mn} of ${row.realm} at ${row.mag}, ${row.state}, ${[row.ipv4, row.hnp].filter(Boolean).join(" ")}`);

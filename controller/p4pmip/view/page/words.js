@@ -15,10 +15,20 @@ export function bits(perSecond) {
 /* The user's part of an NAI: the realm is said by colour, shape and legend. */
 export const short = (nai) => nai.split("@")[0] || nai;
 
-/* As much as fits into a width, by the width of a middling letter. */
-export function fit(text, width, letter) {
-  const room = Math.max(2, Math.floor(width / letter));
-  return text.length <= room ? text : text.slice(0, room - 1) + "…";
+/* Letters are measured, since names may be of any. */
+const pen = document.createElement("canvas").getContext("2d");
+export function widthOf(text, font = "14px") {
+  pen.font = font + " system-ui, sans-serif";
+  return pen.measureText(text).width;
+}
+
+/* As much as fits into a width. */
+export function fit(text, width, font = "14px") {
+  if (text.length < 100 && widthOf(text, font) <= width) return text;
+  let room = Math.min(text.length, 100);
+  do room = Math.min(room - 1, Math.floor(room * width / widthOf(text.slice(0, room) + "…", font)));
+  while (room > 1 && widthOf(text.slice(0, room) + "…", font) > width);
+  return text.slice(0, Math.max(room, 1)) + "…";
 }
 
 const SHAPES = [
