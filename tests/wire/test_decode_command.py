@@ -1,12 +1,14 @@
 """`p4pmip decode`: the JSON it promises, the tree people read, and its exit status."""
 
 import json
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from p4pmip.cli.decode import tell
 from p4pmip.cli.main import main
 from p4pmip.wire import capture
 from p4pmip.wire import message as m
@@ -23,6 +25,7 @@ from p4pmip.wire.numbers import (
     BindingUpdateFlag,
     HeartbeatFlag,
 )
+from p4pmip.wire.packet import Packet, decode_packet
 from p4pmip.wire.udp import Udp
 
 MAG, LMA = IPv6Address("2001:db8::1"), IPv6Address("2001:db8::2")
@@ -263,3 +266,23 @@ def test_one_source_is_wanted(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["decode", *arguments])
     assert left.value.code == 2
+
+
+def test_a_packet_is_told_before_the_next_is_decoded(capsys: pytest.CaptureFixture[str]) -> None:
+    """A big capture is looked into at once, `| head` included."""
+    packet = decode_packet(bytes(1))
+
+    def packets() -> Iterator[tuple[int, Packet]]:
+        yield 1, packet
+        assert capsys.readouterr().out.startswith("Packet 1: ")
+        yield 2, packet
+
+    assert tell(packets())
+    assert capsys.readouterr().out.startswith("Packet 2: ")
+
+
+def test_nothing_to_show_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "empty.pcap"
+    path.write_bytes(bytes.fromhex("d4c3b2a1 02000400 00000000 00000000 ffff0000 01000000"))
+    assert main(["decode", str(path)]) == 0
+    assert capsys.readouterr().out == "no signalling and no tunnel packets\n"

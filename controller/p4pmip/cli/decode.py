@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,26 +33,38 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; 1 if any of it has errors."""
+    packets: Iterable[tuple[int, Packet]]
     if args.hex is None:
         packets, file_errors = _read_file(args.file)
     else:
         packets, file_errors = [(1, _decode_hex(args.hex))], []
     if args.json:
+        packets = list(packets)
+        faulty = any(packet.faults for _, packet in packets)
         document: Json = {"packets": [_packet_json(number, packet) for number, packet in packets]}
         if file_errors:
             document["errors"] = file_errors
         print(json.dumps(document, indent=2))
     else:
-        for number, packet in packets:
-            print("\n".join(_packet_lines(number, packet)))
+        faulty = tell(packets)
         for error in file_errors:
             print(f"! file, octet {error['offset']}: {error['reason']}")
-        if not packets:
-            print("no signalling and no tunnel packets")
-    return 1 if file_errors or any(packet.faults for _, packet in packets) else 0
+    return 1 if file_errors or faulty else 0
 
 
-def _read_file(path: Path) -> tuple[list[tuple[int, Packet]], list[Json]]:
+def tell(packets: Iterable[tuple[int, Packet]]) -> bool:
+    """Print each packet as soon as it is decoded, for whoever looks into a big file; whether one has errors."""
+    faulty, empty = False, True
+    for number, packet in packets:
+        print("\n".join(_packet_lines(number, packet)))
+        faulty = faulty or bool(packet.faults)
+        empty = False
+    if empty:
+        print("no signalling and no tunnel packets")
+    return faulty
+
+
+def _read_file(path: Path) -> tuple[Iterator[tuple[int, Packet]], list[Json]]:
     try:
         octets = path.read_bytes()
     except OSError as error:
@@ -60,9 +73,9 @@ def _read_file(path: Path) -> tuple[list[tuple[int, Packet]], list[Json]]:
     if any(fault.reason == Reason.UNKNOWN_FORMAT for fault in found.faults):
         raise P4pmipError("decode", str(path), "is not a capture file", ["pcap", "pcapng"])
     decoded = ((frame.number, decode_frame(frame)) for frame in found.frames)
-    packets = [
+    packets = (
         (number, packet) for number, packet in decoded if packet.transport is not Transport.OTHER or packet.faults
-    ]
+    )
     return packets, [{"offset": fault.offset, "reason": str(fault.reason)} for fault in found.faults]
 
 
