@@ -175,6 +175,14 @@ FINDINGS: list[tuple[Callable[[Document], None], str]] = [
         _set("nodes", "lma", "lma", to={"key_first": 9, "key_last": 3}),
         "configuration: nodes.lma.lma: key_first 9 is above key_last 3",
     ),
+    (
+        _set("nodes", "lma", "peers", to={"x": {"address": "127.0.0.9", "tunnel": "ff02::1"}}),
+        "configuration: nodes.lma.peers.x.tunnel: not the address of one node: 'ff02::1'",
+    ),
+    (
+        _set("nodes", "lma", "signalling", "address", to=1),
+        "configuration: nodes.lma.signalling.address: an address is a text: 1",
+    ),
 ]
 
 

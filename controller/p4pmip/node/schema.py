@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -63,6 +64,21 @@ def _admin(text: str) -> str:
 _OF_NAMES = frozenset(f"{string.ascii_letters}{string.digits}._-")
 Number = Annotated[float, Strict()]
 Name = Annotated[str, AfterValidator(_name)]
+
+
+def _address_text(value: object) -> object:
+    if not isinstance(value, str | IPv4Address | IPv6Address):
+        raise ValueError("an address is a text")
+    return value
+
+
+def _of_one_node(address: IPAddress) -> IPAddress:
+    if address.is_multicast or address.is_unspecified or "%" in str(address) or str(address) == "255.255.255.255":
+        raise ValueError("not the address of one node")
+    return address
+
+
+Address = Annotated[IPAddress, BeforeValidator(_address_text), AfterValidator(_of_one_node)]
 MacText = Annotated[str, AfterValidator(_mac)]
 FilePath = Annotated[Path, AfterValidator(_beside)]
 """A file; where its path is relative, it is relative to the configuration file."""
@@ -94,7 +110,7 @@ class Realm(Section):
     ipv4_router: IPv4Address | None = Field(None, description="IPv4 default router; default: the pool's first address")
     prefix_pool: IPv6Network | None = Field(None, description="home network prefixes are cut from here")
     prefix_length: StrictInt = Field(64, ge=1, le=64, description="length of one home network prefix")
-    dns: tuple[IPAddress, ...] = Field((), description="recursive name servers told to the mobile nodes")
+    dns: tuple[Address, ...] = Field((), description="recursive name servers told to the mobile nodes")
     gre: GrePolicy = Field(GrePolicy(wanted="key", required=False), description="policy of sessions of this realm")
     keys: Literal["session", "realm"] = Field("session", description="what one pair of GRE keys stands for")
 
@@ -129,8 +145,8 @@ class MobileNode(Section):
 class Peer(Section):
     """A MAG or LMA at the other end of the signalling."""
 
-    address: IPAddress = Field(description="where its signalling comes from")
-    tunnel: IPAddress | None = Field(None, description="its tunnel end point, where it differs and is not signalled")
+    address: Address = Field(description="where its signalling comes from")
+    tunnel: Address | None = Field(None, description="its tunnel end point, where it differs and is not signalled")
     dialect: DialectName = Field("rfc5845", description="how GRE keys are negotiated with it")
     gre: GrePolicy | None = Field(None, description="policy for this peer, before the realm's")
     udp_tlv: StrictBool = Field(False, description="IPv4-UDP encapsulation with the TLV header (RFC 5845 §7)")
@@ -167,7 +183,7 @@ class Signalling(Section):
         description="mh: this machine's sockets, the Mobility Header over IPv6; udp: its sockets, UDP 5436 over IPv4"
         " (RFC 5844); in-band: through the switch, whose address it then is, either by the address's family",
     )
-    address: IPAddress = Field(description="the LMA address (LMAA), or the MAG's end of the signalling")
+    address: Address = Field(description="the LMA address (LMAA), or the MAG's end of the signalling")
 
     @model_validator(mode="after")
     def _family(self) -> "Signalling":
@@ -187,7 +203,7 @@ class Port(Section):
     )
     vlan: StrictInt | None = Field(None, ge=1, le=4094, description="default: untagged frames")
     mac: MacText | None = Field(None, description="the node's own link-layer address on this port")
-    address: tuple[IPAddress, ...] = Field((), description="addresses the node answers for on this port")
+    address: tuple[Address, ...] = Field((), description="addresses the node answers for on this port")
     interface: str | None = Field(
         None,
         min_length=1,
@@ -196,8 +212,8 @@ class Port(Section):
     )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
     mtu: StrictInt = Field(1500, ge=1280, le=65535, description="of the link, in octets of IP")
-    neighbours: dict[IPAddress, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
-    gateway: tuple[IPAddress, ...] = Field((), description="next hops of the default routes (one per family)")
+    neighbours: dict[Address, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
+    gateway: tuple[Address, ...] = Field((), description="next hops of the default routes (one per family)")
 
     @model_validator(mode="after")
     def _realm_where_needed(self) -> "Port":
@@ -214,7 +230,7 @@ class Route(Section):
     """A static route of the transport network."""
 
     to: IPv4Network | IPv6Network = Field(description="destination")
-    via: IPAddress = Field(description="next hop")
+    via: Address = Field(description="next hop")
     port: StrictInt = Field(description="the port that it is reached by")
 
 
@@ -311,7 +327,7 @@ def tcp_address(text: str) -> tuple[str, int] | None:
 class TunnelSettings(Section):
     """The outer header this node writes (RFC 2473, RFC 2983, RFC 6040)."""
 
-    address: IPAddress = Field(description="Proxy-CoA or LMA user-plane address")
+    address: Address = Field(description="Proxy-CoA or LMA user-plane address")
     hop_limit: StrictInt = Field(64, ge=1, le=255, description="hop limit or TTL")
     dscp: Literal["uniform"] | Annotated[StrictInt, Field(ge=0, le=63)] = Field(
         "uniform", description="uniform: copied at both ends; a number: that, and the inner one stays (pipe)"
