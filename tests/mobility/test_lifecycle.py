@@ -21,8 +21,9 @@ from p4pmip.mobility.session_ids import SessionIds
 from p4pmip.mobility.update_list import State
 from p4pmip.wire import options as o
 from p4pmip.wire.authenticator import SecurityAssociation
-from p4pmip.wire.message import BindingRevocationIndication, Heartbeat
-from p4pmip.wire.numbers import RevocationFlag, RevocationTrigger, Status
+from p4pmip.wire.message import BindingAcknowledgement, BindingRevocationIndication, Heartbeat
+from p4pmip.wire.mobility_header import encode
+from p4pmip.wire.numbers import BindingAcknowledgementFlag, RevocationFlag, RevocationTrigger, Status
 
 STRANGERS = [Endpoint(IPv6Address(f"2001:db8:0:9::{number:x}")) for number in range(1, 5)]
 
@@ -502,3 +503,35 @@ def test_sequence_numbers_of_an_entry_begin_anywhere() -> None:
     for number in range(1, 9):
         domain.attach(0, b"mn-%d@a.example" % number, mac=number)
     assert len({update.sequence for update in pbus(domain)}) == 8
+
+
+def test_the_refusal_of_a_second_copy_is_not_the_answer_to_the_next_pbu() -> None:
+    """A PBU comes twice; the LMA refuses the second copy (135), and that is late."""
+    domain = Domain(
+        lma_config(timestamp_based_approach_in_use=False),
+        mag_config(MAGS[0], timestamp_based_approach_in_use=False),
+    )
+    number = domain.attach(0)
+    assert number is not None
+    first = pbus(domain)[-1].sequence
+    domain.run(0.1)
+    domain.loss = lambda send: []
+    domain.mag(0).upload_link_local(number, IPv6Address("fe80::77"), domain.now, domain.utc)  # another PBU is out
+    domain.carry_out()
+    asked = pbus(domain)[-1].sequence
+    assert asked == (first + 1) % 65536
+    late = BindingAcknowledgement(
+        Status.SEQUENCE_NUMBER_OUT_OF_WINDOW,
+        BindingAcknowledgementFlag.P,
+        first,
+        0,
+        (o.MobileNodeIdentifier.nai(MN), o.HandoffIndicatorOption(4), o.AccessTechnologyOption(3)),
+    )
+    domain.mag(0).receive(encode(late, LMA, MAGS[0]), Endpoint(LMA), Endpoint(MAGS[0]), domain.now, domain.utc)
+    domain.carry_out()
+    assert domain.mag(0).state(number) is State.BOUND
+    assert domain.mag(0).counters["ignored_unmatched"] == 1
+    domain.loss = None
+    domain.run(10)
+    assert domain.mags[0].served
+    assert not domain.mag(0)._denied

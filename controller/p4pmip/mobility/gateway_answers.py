@@ -4,7 +4,7 @@ from p4pmip.mobility.binding import Gre, Phase
 from p4pmip.mobility.dialects import Action, Memo, mag_decision
 from p4pmip.mobility.gateway_registration import NEVER, GatewayRegistration
 from p4pmip.mobility.incoming import Incoming
-from p4pmip.mobility.ordering import replay_skew
+from p4pmip.mobility.ordering import check_sequence, replay_skew
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.reply import Reply, parse
 from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, State
@@ -61,13 +61,21 @@ class GatewayAnswers(GatewayRegistration):
                 self._rejected(entry, reply, now, utc)
 
     def _match(self, reply: Reply, peer: PeerState | None) -> ListEntry | None:
-        """RFC 5213 §6.9.1.2: by MN-Identifier and sequence number; a 135 carries another number (RFC 6275 §9.5.1)."""
+        """RFC 5213 §6.9.1.2: by MN-Identifier and sequence number.
+
+        A 135 carries the last accepted number instead (RFC 6275 §9.5.1). Where ours is newer than that, it is about an
+        earlier PBU, or about a second copy of one.
+        """
         waiting = [one for one in self._by_mn.get(reply.mn, ()) if one.outstanding is not None and one.peer is peer]
         for entry in waiting:
             if entry.outstanding is not None and entry.outstanding.sequence == reply.message.sequence:
                 return entry
-        out_of_window = reply.message.status == Status.SEQUENCE_NUMBER_OUT_OF_WINDOW
-        return waiting[0] if out_of_window and len(waiting) == 1 else None
+        if reply.message.status != Status.SEQUENCE_NUMBER_OUT_OF_WINDOW or len(waiting) != 1:
+            return None
+        (entry,) = waiting
+        assert entry.outstanding is not None
+        ours = entry.outstanding.sequence
+        return None if ours == NEVER or check_sequence(ours, reply.message.sequence) is None else entry
 
     def _silence(self, entry: ListEntry, now: float) -> None:
         """Send the PBU no more; a binding that there is ends with its lifetime."""
