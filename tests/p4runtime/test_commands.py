@@ -130,6 +130,15 @@ def test_counters_drops_p4info(box: str, run: Run) -> None:
     assert "session" in [table["table"] for table in shown["tables"]]
 
 
+def test_deploy_takes_every_name_of_an_inventory(box: str, run: Run, tmp_path: Path) -> None:
+    """Two names may be one device, reached in two ways."""
+    address = box.rsplit("/", 1)[0]
+    text = "".join(f'[targets.{name}]\naddress = "{address}"\ndevice_id = 3\n' for name in ("one", "other"))
+    (tmp_path / "targets.toml").write_text(text)
+    status, shown = run("deploy", "--inventory", str(tmp_path / "targets.toml"))
+    assert (status, [target["name"] for target in shown["targets"]]) == (0, ["one", "other"])
+
+
 def test_deploy(box: str, run: Run) -> None:
     status, shown = run("deploy", box)
     assert (status, shown["targets"][0]["result"]) == (0, "unchanged")

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     inventory = _targets.inventory_of(args)
     targets = [_targets.target_of(args, text) for text in args.targets] or list(inventory.values())
     # The same one twice would be two primaries of it.
-    targets = list({(target.address, target.device_id): target for target in targets}.values())
+    targets = list({target.label: target for target in targets}.values())
     if not targets:
         raise P4pmipError("deploy", None, "names no TARGET, and there is no inventory with one")
     pipeline = _pipeline(args)
