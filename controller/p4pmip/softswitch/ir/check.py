@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from p4pmip.errors import P4pmipError
-from p4pmip.softswitch.ir.expression import Argument, Indexed, Peek, Slot
+from p4pmip.softswitch.ir.expression import Argument, Indexed, Peek, Saturate, Slot, Wrap
 from p4pmip.softswitch.ir.program import Action, ActionCall, Condition, Control, KeyField, MatchKind, Program, Table
 from p4pmip.softswitch.ir.statement import (
     CopyHeader,
@@ -205,6 +205,9 @@ class _Meaning:
                 case Peek(offset, width):
                     if not 0 <= offset <= MAX_WIDTH or not width > 0:
                         raise MalformedProgram(place, [offset, width], "is no lookahead")
+                case Wrap(_, width) | Saturate(_, width, _):
+                    if width < 1:
+                        raise MalformedProgram(place, width, "bits hold no number")
                 case Slot(index, _, _, name):
                     if index not in range(program.slots):
                         raise MalformedProgram(place, name, "no such field")
