@@ -48,7 +48,7 @@ demo: $(VENV)/.run ## Figure 1 of the draft, end to end, on the softswitch
 	@$(BIN)/p4pmip demo
 
 test: $(VENV)/.dev ## the test suite; no root, under five minutes
-	@$(BIN)/python -m pytest -q -m "not root"
+	@$(BIN)/python -m pytest -q -m "not root" -n 2 --dist loadfile
 
 test-root: $(VENV)/.dev $(VENV)/.lab ## the tests that need root: namespaces, raw sockets, the lab, a GRE peer
 	@$(BIN)/python -m pytest -q -m root

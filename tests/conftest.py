@@ -6,12 +6,17 @@ said by its marker, so that each skip has its reason: `bmv2` (simple_switch_grpc
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("p4pmip", deadline=None)
 settings.load_profile("p4pmip")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what is to run in the background; tests that interrupt a command need that it can be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LACKING = {
     "bmv2": "" if shutil.which("simple_switch_grpc") else "BMv2's simple_switch_grpc is not on PATH",

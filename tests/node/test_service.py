@@ -1,6 +1,7 @@
 """Nodes with softswitches and journals, by their admin API: bindings, moves, reload, in-band signalling, strangers."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -100,6 +101,18 @@ async def test_health_counters_metrics_events_and_desired(tmp_path: Path) -> Non
         names = [(event["event"], event.get("message", {}).get("name")) for event in told]
         update, answer = ("received", "Proxy Binding Update"), ("sent", "Proxy Binding Acknowledgement")
         assert names.index(update) < names.index(answer) < names.index(("installed", None))
+
+
+async def test_nodes_that_start_side_by_side_leave_the_umask_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        async with running(tmp_path, document(tmp_path)) as (service, _):
+            for _ in range(3):
+                await asyncio.gather(*(admin.stop() for admin in service.admins.values()))
+                await asyncio.gather(*(admin.start() for admin in service.admins.values()))
+                assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
 
 
 async def test_the_socket_is_the_owners_alone_and_tcp_asks_for_host_and_origin(tmp_path: Path) -> None:

@@ -95,11 +95,15 @@ class Admin:
 
     async def _listen_unix(self, runner: web.AppRunner, path: Path) -> None:
         _remove_stale(path)
-        before = os.umask(0o177)
+        listening = socket.socket(socket.AF_UNIX)
         try:
-            await web.UnixSite(runner, str(path)).start()
-        finally:
-            os.umask(before)
+            # The file gets its mode from the socket (Linux); a umask would be that of everything else meanwhile.
+            os.fchmod(listening.fileno(), 0o600)
+            listening.bind(str(path))
+        except OSError:
+            listening.close()
+            raise
+        await web.SockSite(runner, listening).start()
         self._socket = (path, os.stat(path).st_ino)
 
     async def _listen_tcp(self, runner: web.AppRunner, host: str, port: int) -> None:

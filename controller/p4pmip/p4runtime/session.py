@@ -43,6 +43,9 @@ from p4pmip.p4runtime.writer import Writer, without_entries
 
 _LOGGER = logging.getLogger(__name__)
 
+ANSWER_WITHIN = 2.0
+"""Seconds that a busy target gets at least to answer that it is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -386,7 +389,7 @@ class Session:
         while True:
             await asyncio.sleep(seconds)
             try:
-                await self._client.capabilities(seconds)
+                await self._client.capabilities(max(seconds, ANSWER_WITHIN))
             except TargetError as error:
                 if error.cause.code in (code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED):
                     return self._uncertain(error.cause)
