@@ -1,7 +1,8 @@
 """What holds for the whole suite.
 
-Examples are judged by what they do, never by how long a busy machine takes. What a test needs and a machine lacks is
-said by its marker, so that each skip has its reason: `bmv2` (simple_switch_grpc on PATH) and `root`.
+Examples are the same in every run, and judged by what they do, never by how long a busy machine takes. What a test
+needs and a machine lacks is said by its marker, so that each skip has its reason: `bmv2` (simple_switch_grpc on PATH)
+and `root`.
 """
 
 import os
@@ -11,7 +12,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-settings.register_profile("p4pmip", deadline=None)
+settings.register_profile("p4pmip", deadline=None, derandomize=True)
 settings.load_profile("p4pmip")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

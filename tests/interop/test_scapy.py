@@ -12,7 +12,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.wire.strategies import ipv4, ipv6, message_strategies, options, u8, u16, u32
 
@@ -28,6 +28,9 @@ inet6 = pytest.importorskip("scapy.layers.inet6", reason="scapy is not installed
 packet = pytest.importorskip("scapy.packet", reason="scapy is not installed")
 inet = pytest.importorskip("scapy.layers.inet", reason="scapy is not installed")
 l2 = pytest.importorskip("scapy.layers.l2", reason="scapy is not installed")
+
+KNOWN_TO_SCAPY = 16
+"""The highest type of an option that it reads."""
 
 signalling = st.one_of(message_strategies[m.BindingUpdate], message_strategies[m.BindingAcknowledgement])
 own_options = st.lists(
@@ -112,6 +115,9 @@ def test_scapy_pads_its_own_options_the_same(
 
 @given(signalling, ipv6, ipv6)
 def test_scapy_finds_the_checksum_right(sent: m.Message, source: IPv6Address, destination: IPv6Address) -> None:
+    # What scapy knows and finds malformed it puts together otherwise.
+    given_options: tuple[o.Option, ...] = getattr(sent, "options", ())
+    assume(all(not isinstance(one, o.UnknownOption) or one.type > KNOWN_TO_SCAPY for one in given_options))
     ours = IPv6Packet(source, destination, 135, encode(sent, source, destination)).encode()
     theirs = inet6.IPv6(ours)
     del theirs[1].cksum
