@@ -79,9 +79,9 @@ def collect(names: Sequence[str], whole: float = WHOLE, folder: Path = FOLDER) -
     ends = time.monotonic() + whole
     rows: list[Row] = []
     for done, name in enumerate(names):
-        # Twice the fair share, since most need less; never more than is left.
+        # More than the fair share, since most need less; never more than is left.
         left = ends - time.monotonic()
-        share = min(left, 2 * left / (len(names) - done))
+        share = min(left, 2.5 * left / (len(names) - done))
         print(f"bench: {name}, at most {share:.0f} s", file=sys.stderr, flush=True)
         began = time.monotonic()
         rows += measured(name, share, folder) if share >= 1 else [skipped(name, "no time was left")]

@@ -44,7 +44,7 @@ BOUND = 10.0
 SECONDS = 0.5
 """Of one rate."""
 ROUNDS = 2
-FIRST = {"native": 150_000.0, "interpreter": 5_000.0, "bmv2": 8_000.0}
+FIRST = {"native": 200_000.0, "interpreter": 10_000.0, "bmv2": 8_000.0}
 """Where each ladder begins."""
 STEP = 1.25
 CLONE_NEWNET = 0x40000000
