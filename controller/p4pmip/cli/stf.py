@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """Play the files; 1 if one of them failed."""
     from p4pmip.errors import P4pmipError
     from p4pmip.p4runtime.target import parse_target
+    from p4pmip.softswitch.files import read_text
     from p4pmip.softswitch.stf.language import parse
     from p4pmip.softswitch.stf.player import Player
-    from p4pmip.softswitch.stf.program import read
 
     if (args.target is None) != (args.packets is None):
         raise P4pmipError("--packets", args.packets, "goes with --target, and the other way round")
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     for path in args.files:
         try:
             with _bench(args, target, path) as bench:
-                problems = Player(bench).play(parse(read(path), path.name))
+                problems = Player(bench).play(parse(read_text("STF", path), path.name))
         except P4pmipError as error:
             problems = [str(error)]
         failed += bool(problems)

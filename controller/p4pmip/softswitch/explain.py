@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import json_format, text_format
+from google.protobuf import json_format
 
 from p4pmip.errors import P4pmipError
 from p4pmip.softswitch import listing
-from p4pmip.softswitch.target.config import load
+from p4pmip.softswitch.files import load_program, read_octets, read_p4info, read_text
 from p4pmip.softswitch.target.endpoint import EXPLAIN_SERVICE
 from p4pmip.softswitch.target.refusal import Code, Refusal
 from p4pmip.softswitch.target.running import Running
@@ -61,17 +61,10 @@ def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
     Raises:
         P4pmipError: a file cannot be used; says which and where.
     """
-    config = p4runtime.ForwardingPipelineConfig(p4_device_config=_read("--pipeline", pipeline).encode())
-    try:
-        text_format.Parse(_read("--p4info", info), config.p4info)
-    except text_format.ParseError as error:
-        raise P4pmipError("--p4info", str(info), f"is no P4Info as text: {error}".rstrip(": ")) from error
-    try:
-        running = Running(load(config, DROP_PORT))
-    except Refusal as refusal:
-        if refusal.place != "p4_device_config":
-            raise
-        raise P4pmipError("--pipeline", str(pipeline), f"{refusal.problem} ({refusal.value})") from refusal
+    config = p4runtime.ForwardingPipelineConfig(
+        p4_device_config=read_octets("--pipeline", pipeline), p4info=read_p4info("--p4info", info)
+    )
+    running = Running(load_program("--pipeline", pipeline, config, DROP_PORT))
     for entity in _entities(entries, running.schema) if entries else ():
         _write(running, entity)
 
@@ -81,15 +74,6 @@ def offline(pipeline: Path, info: Path, entries: Path | None) -> Tracer:
         return recorder.result()
 
     return trace
-
-
-def _read(option: str, path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise P4pmipError(option, str(path), error.strerror or "cannot be read") from error
-    except UnicodeDecodeError as error:
-        raise P4pmipError(option, str(path), f"is no text: octet {error.start} is not UTF-8") from error
 
 
 def _write(running: Running, entity: "p4runtime.Entity") -> None:
@@ -112,7 +96,7 @@ def _write(running: Running, entity: "p4runtime.Entity") -> None:
 def _entities(path: Path, schema: Schema) -> list["p4runtime.Entity"]:
     """What `p4pmip tables --raw --json` prints; or a JSON list of P4Runtime entities."""
     try:
-        given = json.loads(_read("--entries", path))
+        given = json.loads(read_text("--entries", path))
     except ValueError as error:
         raise P4pmipError("--entries", str(path), f"is not JSON: {error}") from error
     try:

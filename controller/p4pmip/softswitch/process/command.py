@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from google.protobuf import text_format
 
 from p4pmip.errors import P4pmipError
 from p4pmip.loop import run as run_loop
+from p4pmip.softswitch.files import load_program, read_octets, read_p4info
 from p4pmip.softswitch.process.dataplane import DataplaneInterface, start_dataplane
 from p4pmip.softswitch.process.forwarder import Options
 from p4pmip.softswitch.process.remote import RemoteLink
 from p4pmip.softswitch.service import start_server
-from p4pmip.softswitch.target.config import load
 from p4pmip.softswitch.target.endpoint import DROPPED
 from p4pmip.softswitch.target.stubs import p4runtime
 
@@ -61,8 +60,8 @@ class Tls:
         Raises:
             P4pmipError: a file cannot be read.
         """
-        authority = None if self.authority is None else read("--grpc-server-cacert", self.authority)
-        pair = (read("--grpc-server-key", self.key), read("--grpc-server-cert", self.certificate))
+        authority = None if self.authority is None else read_octets("--grpc-server-cacert", self.authority)
+        pair = (read_octets("--grpc-server-key", self.key), read_octets("--grpc-server-cert", self.certificate))
         # gRPC would only say that it cannot listen.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
@@ -70,40 +69,25 @@ class Tls:
         except (ssl.SSLError, ValueError) as error:
             words = f"{self.certificate}, {self.key}"
             raise P4pmipError("--grpc-server-cert", words, "is no PEM certificate with its key") from error
-        try:
-            context.load_verify_locations(self.authority or self.certificate)
-        except ssl.SSLError as error:
-            raise P4pmipError("--grpc-server-cacert", str(self.authority), "is no PEM certificate") from error
+        if self.authority is not None:
+            try:
+                context.load_verify_locations(self.authority)
+            except ssl.SSLError as error:
+                raise P4pmipError("--grpc-server-cacert", str(self.authority), "is no PEM certificate") from error
         return grpc.ssl_server_credentials([pair], authority, self.client_auth)
-
-
-def read(option: str, path: Path) -> bytes:
-    """A file that an option names."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise P4pmipError(option, str(path), error.strerror or "cannot be read") from error
 
 
 def program(command: Command) -> "p4runtime.ForwardingPipelineConfig | None":
     """The program that was named on the command line, checked; its P4Info stands next to it unless it is named."""
     if command.json is None:
         return None
-    config = p4runtime.ForwardingPipelineConfig(p4_device_config=read("JSON", command.json))
+    config = p4runtime.ForwardingPipelineConfig(p4_device_config=read_octets("JSON", command.json))
     stem = command.json.with_suffix("")
     beside = [Path(f"{stem}{suffix}") for suffix in (".p4info.txtpb", ".p4info.txt", ".p4info.pb.txt")]
     path = command.p4info or next((one for one in beside if one.exists()), None)
     if path is not None:
-        try:
-            text_format.Parse(read("--p4info", path), config.p4info)
-        except text_format.ParseError as error:
-            raise P4pmipError("--p4info", str(path), f"is no P4Info as text: {error}".rstrip(": ")) from error
-    try:
-        load(config, command.drop_port)
-    except P4pmipError as error:
-        if error.place != "p4_device_config":
-            raise
-        raise P4pmipError("JSON", str(command.json), f"{error.problem} ({error.value})", error.choices) from error
+        config.p4info.CopyFrom(read_p4info("--p4info", path))
+    load_program("JSON", command.json, config, command.drop_port)
     return config
 
 
@@ -128,8 +112,10 @@ async def serve(command: Command) -> int:
         with _listening("--grpc-server-addr", command.grpc_address):
             server, bound = await start_server(link, command.grpc_address, credentials)
         stack.push_async_callback(server.stop, GRACE)
-        told: set[asyncio.Task[None]] = set()
-        loop.add_signal_handler(signal.SIGUSR1, lambda: told.add(asyncio.create_task(_say_dropped(link))))
+        asked = asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, asked.set)
+        telling = asyncio.create_task(_say_dropped_when(asked, link))
+        stack.callback(telling.cancel)
         say(f"P4Runtime on {bound}, device {command.device_id}, executor {command.executor}")
         waits = [asyncio.create_task(stop.wait()), asyncio.create_task(link.lost.wait())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -142,8 +128,14 @@ async def serve(command: Command) -> int:
     return 0
 
 
+async def _say_dropped_when(asked: asyncio.Event, link: RemoteLink) -> None:
+    while await asked.wait():
+        asked.clear()
+        await _say_dropped(link)
+
+
 async def _say_dropped(link: RemoteLink) -> None:
-    """A line for a person on SIGUSR1 and in the end: what was dropped since the start, by reason."""
+    """A line for a person: what was dropped since the start, by reason."""
     reply = await link.call(DROPPED, b"")
     if reply.responses:
         found = json.loads(reply.responses[0])

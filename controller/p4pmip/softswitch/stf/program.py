@@ -7,26 +7,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from google.protobuf import text_format
-
 from p4pmip.errors import P4pmipError
 from p4pmip.softswitch.bmv2 import compile_program
+from p4pmip.softswitch.files import read_octets, read_p4info, read_text
 from p4pmip.softswitch.stf.names import p4info_of
 from p4pmip.softswitch.target.stubs import p4runtime
 
 COMPILER = "p4c-bm2-ss"
-
-
-def read(path: Path) -> str:
-    """A file's text.
-
-    Raises:
-        P4pmipError: it cannot be read.
-    """
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise P4pmipError("STF", str(path), f"cannot be read: {error}") from error
 
 
 def program_of(path: Path) -> "p4runtime.ForwardingPipelineConfig":
@@ -45,7 +32,7 @@ def program_of(path: Path) -> "p4runtime.ForwardingPipelineConfig":
     with tempfile.TemporaryDirectory() as directory:
         compiled, info = Path(directory) / "program.json", Path(directory) / "program.p4info.txtpb"
         # P4-14 has its architecture built in; P4-16 cannot do without an include.
-        language = "p4-16" if re.search(r"^\s*#include", read(source), re.MULTILINE) else "p4-14"
+        language = "p4-16" if re.search(r"^\s*#include", read_text("STF", source), re.MULTILINE) else "p4-14"
         command = [COMPILER, "--std", language, "-o", str(compiled), str(source)]
         done = subprocess.run([*command, "--p4runtime-files", str(info)], capture_output=True, text=True, check=False)
         if done.returncode != 0 and language == "p4-14":
@@ -58,15 +45,12 @@ def program_of(path: Path) -> "p4runtime.ForwardingPipelineConfig":
 
 
 def _config(compiled: Path, info: Path) -> "p4runtime.ForwardingPipelineConfig":
-    config = p4runtime.ForwardingPipelineConfig(p4_device_config=compiled.read_bytes())
+    config = p4runtime.ForwardingPipelineConfig(p4_device_config=read_octets("STF", compiled))
     if not info.exists():
         try:
             config.p4info.CopyFrom(p4info_of(compile_program(json.loads(config.p4_device_config))))
         except ValueError as error:
             raise P4pmipError("STF", str(compiled), f"is no JSON: {error}") from error
         return config
-    try:
-        text_format.Parse(read(info), config.p4info)
-    except text_format.ParseError as error:
-        raise P4pmipError("STF", str(info), f"is no P4Info: {error}") from error
+    config.p4info.CopyFrom(read_p4info("STF", info))
     return config
