@@ -229,9 +229,9 @@ class Forwarder:
 
     def _lost(self, port: LinuxPort, why: str) -> None:
         """An interface went away under the switch: the other ports go on."""
+        self._count()
         del self._ports[port.number]
         if self._loop is not None:
-            self._count()
             self._loop.forget(port.number)
         self._arrange()
         port.close()
