@@ -2,6 +2,8 @@
 
 import asyncio
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -63,11 +65,27 @@ class Terminal:
         raise AssertionError(f"it has not said {words!r}: {self.heard}")
 
 
-async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
-    """A host gets its address, moves and is let go, by the lab's commands; the page shows each, with its key."""
-    lab = Started(tmp_path, "lab.py", "--target", "softswitch", stdin=subprocess.PIPE)
+@asynccontextmanager
+async def typed(folder: Path, *options: str) -> AsyncIterator[Terminal]:
+    """A lab that is told what to do, and in the end to end; it leaves nothing behind."""
+    lab = Started(folder, "lab.py", *options, stdin=subprocess.PIPE)
     terminal = Terminal(lab)
     try:
+        yield terminal
+        terminal.order("exit")
+        await terminal.until("the logs and captures are in")
+        status, output, _ = await asyncio.to_thread(lab.end)
+        assert status == 0, output
+    finally:
+        if lab.process.poll() is None:
+            lab.process.terminate()
+            await asyncio.to_thread(lab.end)
+    assert lab.left() == []
+
+
+async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
+    """A host gets its address, moves and is let go, by the lab's commands; the page shows each, with its key."""
+    async with typed(tmp_path, "--target", "softswitch") as terminal:
         url = (await terminal.until("The live view is at")).split()[-1]
         directory = Path((await terminal.until("per switch")).split()[1].rstrip(","))
         async with browser(tmp_path) as page:
@@ -96,28 +114,10 @@ async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
             assert (directory / "lma" / "logs" / name).stat().st_size > 0, name
         assert list((directory / "lma" / "pcaps").iterdir())
         assert "type: MODIFY" in (directory / "lma" / "logs" / "p4runtime.log").read_text()
-        terminal.order("exit")
-        await terminal.until(f"the logs and captures are in {directory}")
-        status, output, _ = await asyncio.to_thread(lab.end)
-        assert status == 0, output
-    finally:
-        if lab.process.poll() is None:
-            lab.process.terminate()
-            await asyncio.to_thread(lab.end)
-    assert lab.left() == []
+    assert f"the logs and captures are in {directory}" in terminal.heard
 
 
 async def test_an_executor_may_be_asked_for(tmp_path: Path) -> None:
     """It is the softswitch's, which then needs not be asked for."""
-    lab = Started(tmp_path, "lab.py", "--executor", "interpreter", stdin=subprocess.PIPE)
-    terminal = Terminal(lab)
-    try:
+    async with typed(tmp_path, "--executor", "interpreter") as terminal:
         assert "Figure 1 on softswitch (interpreter)" in await terminal.until("The live view is at")
-        terminal.order("exit")
-        status, output, _ = await asyncio.to_thread(lab.end)
-        assert status == 0, output
-    finally:
-        if lab.process.poll() is None:
-            lab.process.terminate()
-            await asyncio.to_thread(lab.end)
-    assert lab.left() == []
