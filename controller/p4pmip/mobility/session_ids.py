@@ -4,7 +4,9 @@ from collections import deque
 
 
 class SessionIds:
-    """The ids of one end point, each held at most once; those that were given back longest ago come last.
+    """The ids of one end point, each held at most once.
+
+    New ones come first, then those that were given back, longest ago first.
 
     Args:
         first: The lowest id; 0 is never used.

@@ -32,10 +32,9 @@ def desired_from_config(path: Path, target: str) -> Desired:
         admin = config.admin(name)
         if error.reason is not JournalReason.LOCKED or not isinstance(admin, Path):
             raise
+        # The node runs, and its own word is newer anyway.
         switch = config.target(name)
-        return fetch_desired(
-            admin, f"{switch.address}/{switch.device_id}"
-        )  # the node runs, and its own word is newer anyway
+        return fetch_desired(admin, f"{switch.address}/{switch.device_id}")
     configured = context_of(config, config.nodes[name], journalled_ids(records))
     context = replace(configured, neighbours=(*configured.neighbours, *journalled_neighbours(records, configured)))
     bindings = [from_record(record.payload).binding for record in records if record.kind == "session"]
