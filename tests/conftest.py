@@ -15,9 +15,12 @@ from hypothesis import settings
 settings.register_profile("p4pmip", deadline=None, derandomize=True)
 settings.load_profile("p4pmip")
 
+# A shell lets what is to run in the background ignore the one, nohup the other; tests that interrupt a command need that
+# it can be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As a shell starts what is to run in the background; tests that interrupt a command need that it can be.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 LACKING = {
     "bmv2": "" if shutil.which("simple_switch_grpc") else "BMv2's simple_switch_grpc is not on PATH",
