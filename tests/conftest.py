@@ -15,8 +15,7 @@ from hypothesis import settings
 settings.register_profile("p4pmip", deadline=None, derandomize=True)
 settings.load_profile("p4pmip")
 
-# A shell lets what is to run in the background ignore the one, nohup the other; tests that interrupt a command need that
-# it can be.
+# A shell lets what is to run in the background ignore the one, nohup the other; there are tests that send them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

@@ -21,6 +21,7 @@ from tests.traffic import ACCESS, MAC, Traffic
 from p4pmip.cli._arguments import count
 from p4pmip.cli.main import Parser
 from p4pmip.demo import figure1
+from p4pmip.demo.targets import BMV2, thrift_words
 from p4pmip.errors import P4pmipError
 from p4pmip.node.client import NodeClient
 
@@ -82,7 +83,7 @@ def switch(folder: Path, name: str, target: str, kind: str = "softswitch", execu
     common = ("--no-p4", "--device-id", device_id)
     more = ("--", "--grpc-server-addr", address, "--dp-grpc-server-addr", packets(folder, name), "--cpu-port", "510")
     if kind == "bmv2":
-        return Process(folder, f"switch-{name}", address, *common, *more, program=("simple_switch_grpc",))
+        return Process(folder, f"switch-{name}", address, *common, *thrift_words(), *more, program=(BMV2,))
     executed = ("--executor", executor) if executor else ()
     return Process(folder, f"switch-{name}", address, "switch", *executed, *common, *more)
 

@@ -20,6 +20,7 @@ pytestmark = [
 
 SECONDS = 40.0
 MN = "mn1@a.example"
+PROMPT = "p4pmip-lab> "
 ORDERS = {
     "bindings": f"{MN} ",
     "tables lma": "gre_rx  (",
@@ -64,6 +65,15 @@ class Terminal:
                     return line
         raise AssertionError(f"it has not said {words!r}: {self.heard}")
 
+    async def listening(self) -> None:
+        """Return once the lab has prompted: what is typed while a host runs something is for that."""
+        stdout = self._lab.process.stdout
+        assert stdout is not None
+        async with asyncio.timeout(SECONDS):
+            while not self.heard.endswith(PROMPT):
+                self.heard += (letter := await asyncio.to_thread(stdout.read, 1))
+                assert letter, self.heard
+
 
 @asynccontextmanager
 async def typed(folder: Path, *options: str) -> AsyncIterator[Terminal]:
@@ -101,6 +111,7 @@ async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
             terminal.order("move mn1 mag2")
             terminal.order("mn1 ping -c 1 -W 5 10.1.0.2")
             await terminal.until("1 received")
+            await terminal.listening()
             await page.until(at("mag2"))
             for order, words in ORDERS.items():
                 terminal.order(order)

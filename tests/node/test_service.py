@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,35 @@ async def test_a_mobile_node_is_attached_moved_and_detached(tmp_path: Path) -> N
 
         await asyncio.to_thread(mag.post, "/detach", mn="02:00:00:00:01:01")
         await until(service, lambda: active(service, "lma") == 0)
+
+
+async def test_what_a_handover_leaves_is_deleted_after_a_while(tmp_path: Path) -> None:
+    """Packets of the old MAG are on their way when the session moves: its entry stays, and goes with others."""
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        switch = service.nodes["lma"].switch
+        mns = (MN, "mn-2@operator-a.example", "mn-3@operator-b.example")
+
+        def ways() -> Counter[int]:
+            """Of how many MAGs packets of each session are taken."""
+            entries = [entry for entry in switch.desired().values() if entry.table == "gre_rx"]
+            return Counter(dict(entry.params)["session_id"] for entry in entries)
+
+        for mn in mns:
+            await attach(service, tmp_path, "mag-1", mn)
+        before = ways()
+        assert list(before.values()) == [1, 1, 1]
+        most: Counter[int] = Counter()
+
+        def moved() -> bool:
+            nonlocal most
+            most |= ways()
+            return active(service, "mag-2") == 3 and ways() == before
+
+        moves = [asyncio.to_thread(client(tmp_path, "mag-2").post, "/move", mn=mn, link="11") for mn in mns]
+        await asyncio.gather(*moves, until(service, moved))
+        assert list(most.values()) == [2, 2, 2]
+        held = {entry.key async for entry in switch.session.read_table("gre_rx")}
+        assert held == {key for key, entry in switch.desired().items() if entry.table == "gre_rx"}
 
 
 async def test_the_switch_is_asked_before_the_anchor(tmp_path: Path) -> None:

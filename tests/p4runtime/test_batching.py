@@ -18,6 +18,8 @@ from p4pmip.p4runtime.stubs import code_pb2
 
 INSERT, MODIFY, DELETE = Operation
 FULL = Problem(code_pb2.RESOURCE_EXHAUSTED, "full")
+UNIMPLEMENTED = Problem(code_pb2.UNIMPLEMENTED, "atomic write modes")
+TAKEN_BACK = Problem(code_pb2.ABORTED, "another update of the batch failed")
 
 
 def child(number: int, tunnel: int) -> Entry:
@@ -35,8 +37,9 @@ def parent(tunnel: int) -> Entry:
 class Box:
     """A target: entries by key, and requests that are on their way."""
 
-    def __init__(self, queue: WriteQueue) -> None:
+    def __init__(self, queue: WriteQueue, rollback: bool = False) -> None:
         self.queue = queue
+        self.rollback = rollback
         self.held: dict[EntryKey, Entry] = {}
         self.in_flight: list[Batch] = []
         self.sent: list[list[tuple[str, str]]] = []
@@ -52,9 +55,16 @@ class Box:
     def answer(self, index: int = 0, refuse: bool = False) -> None:
         """Execute a batch that is in flight; `refuse`: every INSERT of a parent fails."""
         batch = self.in_flight.pop(index)
+        if batch.atomic and not self.rollback:
+            self.queue.answered(batch, RpcProblem(UNIMPLEMENTED))
+            return
+        before = dict(self.held)
         problems = {
             n: p for n, update in enumerate(batch.updates()) if (p := self._execute(update, refuse)) is not None
         }
+        if batch.atomic and problems:
+            self.held = before
+            problems = {n: problems.get(n, TAKEN_BACK) for n in range(len(batch))}
         whole = Problem(code_pb2.UNKNOWN, "some failed")
         self.queue.answered(batch, RpcProblem(whole, problems) if problems else None)
 
@@ -93,9 +103,20 @@ def ordered(small: Pipeline) -> Box:
     return Box(WriteQueue(small.codec, PROFILES["bmv2"]))
 
 
+@pytest.fixture
+def atomic(small: Pipeline) -> Box:
+    """A target that keeps the order in a batch, and takes it back if asked to."""
+    return Box(WriteQueue(small.codec, PROFILES["softswitch"]), rollback=True)
+
+
 def attach(number: int, tunnel: int) -> list[list[Update]]:
     """Parent, then child."""
     return [[Update(INSERT, parent(tunnel))], [Update(INSERT, child(number, tunnel))]]
+
+
+def move(number: int, old: int, new: int) -> list[list[Update]]:
+    """From behind one tunnel to behind another."""
+    return [[Update(INSERT, parent(new))], [Update(MODIFY, child(number, new))], [Update(DELETE, parent(old))]]
 
 
 def test_dependent_updates_wait_for_the_answer(box: Box) -> None:
@@ -118,9 +139,72 @@ def test_inserts_leave_together_where_order_is_kept(ordered: Box) -> None:
 def test_what_works_is_not_changed_before_what_the_change_needs(ordered: Box) -> None:
     ordered.queue.submit(attach(1, 1))
     ordered.drain()
-    ordered.queue.submit([[Update(INSERT, parent(2))], [Update(MODIFY, child(1, 2))], [Update(DELETE, parent(1))]])
+    ordered.queue.submit(move(1, 1, 2))
     ordered.drain()
-    assert ordered.sent[1:] == [[("INSERT", "tunnel")], [("MODIFY", "host")], [("DELETE", "tunnel")]]
+    one_by_one = [[("INSERT", "tunnel")], [("MODIFY", "host")], [("DELETE", "tunnel")]]
+    assert ordered.sent[1:] == [[("INSERT", "tunnel"), ("MODIFY", "host"), ("DELETE", "tunnel")], *one_by_one]
+    ordered.sent.clear()
+    ordered.queue.submit(move(1, 2, 1))
+    ordered.drain()
+    assert ordered.sent == one_by_one  # it is not asked again to take a request back
+
+
+def test_a_change_is_one_request_where_requests_are_taken_back(atomic: Box) -> None:
+    atomic.queue.submit(attach(1, 1))
+    atomic.queue.submit(attach(2, 2))
+    atomic.drain()
+    jobs = [atomic.queue.submit(move(1, 1, 3)), atomic.queue.submit([[Update(INSERT, child(5, 2))]])]
+    jobs.append(atomic.queue.submit(move(2, 2, 4)))
+    assert [atomic.send() for _ in range(3)] == [True, True, False]
+    assert [batch.atomic for batch in atomic.in_flight] == [True, False]
+    assert atomic.sent[1] == 2 * [("INSERT", "tunnel"), ("MODIFY", "host"), ("DELETE", "tunnel")]
+    atomic.drain()
+    assert all(job.done and not job.refusals for job in jobs)
+    assert atomic.held == {e.key: e for e in (child(1, 3), parent(3), child(2, 4), parent(4), child(5, 2))}
+
+
+def test_a_request_that_was_taken_back_leaves_phase_by_phase(atomic: Box) -> None:
+    for number in (1, 2):
+        atomic.queue.submit(attach(number, number))
+    atomic.drain()
+    atomic.held[parent(4).key] = parent(4)
+    moves, refused = atomic.queue.submit(move(1, 1, 3)), atomic.queue.submit(move(2, 2, 4))
+    later = atomic.queue.submit([[Update(MODIFY, child(2, 2))]])
+    atomic.sent.clear()
+    atomic.drain()
+    assert all(job.done for job in (moves, refused, later))
+    assert [(r.update.entry, r.problem.code) for r in refused.refusals] == [(parent(4), code_pb2.ALREADY_EXISTS)]
+    assert not moves.refusals
+    assert not later.refusals
+    assert atomic.sent[1:] == [
+        [("INSERT", "tunnel"), ("INSERT", "tunnel")],
+        [("MODIFY", "host"), ("MODIFY", "host")],
+        [("DELETE", "tunnel")],
+    ]
+    assert atomic.held[child(2, 2).key] == child(2, 2)
+    assert atomic.held[child(1, 3).key] == child(1, 3)
+    assert parent(1).key not in atomic.held
+
+
+def test_what_depends_on_another_change_is_not_taken_together(atomic: Box) -> None:
+    """It could not be told what was taken back because of whom."""
+    atomic.queue.submit(attach(1, 1))
+    relying = atomic.queue.submit([[Update(INSERT, child(2, 1))], [Update(MODIFY, child(1, 1))]], [parent(1).key])
+    again = atomic.queue.submit([[Update(INSERT, parent(2))], [Update(DELETE, child(2, 1))]])
+    atomic.drain()
+    assert relying.done
+    assert again.done
+    assert not relying.refusals + again.refusals
+    assert atomic.held == {e.key: e for e in (child(1, 1), parent(1), parent(2))}
+
+
+def test_a_change_that_is_lost_is_not_sent_again(atomic: Box) -> None:
+    atomic.queue.submit(attach(1, 1))
+    atomic.drain()
+    job = atomic.queue.submit(move(1, 1, 2))
+    atomic.queue.answered(atomic.queue.next_batch(), RpcProblem(Problem(code_pb2.UNAVAILABLE, "gone")))
+    assert len(job.refusals) == 3
+    assert not atomic.send()
 
 
 def test_a_refused_phase_ends_the_job(box: Box) -> None:
@@ -302,10 +386,10 @@ class Node:
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data(), kind=st.sampled_from(["generic", "bmv2", "no-modify", "one-by-one"]))
+@given(data=st.data(), kind=st.sampled_from(["generic", "bmv2", "softswitch", "no-modify", "one-by-one"]))
 def test_any_interleaving_ends_as_desired(small: Pipeline, data: st.DataObject, kind: str) -> None:
     """Whatever is answered when, and whichever tunnel is refused: acknowledged is held, and refused leaves nothing."""
-    box = Box(WriteQueue(small.codec, PROFILES[kind]))
+    box = Box(WriteQueue(small.codec, PROFILES[kind]), rollback=kind == "softswitch")
     node = Node(box)
     for _ in range(data.draw(st.integers(1, 40))):
         step = data.draw(st.integers(0, 9))

@@ -1,6 +1,7 @@
 """Sessions, reconciliation and deployment on real targets: the softswitch and BMv2."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,7 @@ from p4pmip.mobility.binding import Binding, Granularity, Gre, Phase, Role, Tunn
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.deployment import deploy
 from p4pmip.p4runtime.pipeline import Pipeline
+from p4pmip.p4runtime.quirks import PROFILES
 from p4pmip.p4runtime.session import Options, Session
 from p4pmip.p4runtime.writer import WriteRefused
 from p4pmip.wire.ip import internet_checksum
@@ -48,6 +50,12 @@ def binding(number: int) -> Binding:
         Tunnel(IPv4Address("192.0.2.1"), IPv4Address("192.0.2.9")), Gre.KEYED, Granularity.SESSION,
         1000 + number, 2000 + number,
     )  # fmt: skip
+
+
+def moved(number: int) -> Binding:
+    """The same at another MAG, with another downlink key."""
+    tunnel = Tunnel(IPv4Address("192.0.2.1"), IPv4Address("192.0.2.10"))
+    return dataclasses.replace(binding(number), tunnel=tunnel, downlink_key=3000 + number)
 
 
 def packet_to(number: int) -> bytes:
@@ -195,6 +203,34 @@ async def test_bindings_come_and_go_during_a_comparison(box: Running, ours: Pipe
         await asyncio.gather(*(change(number) for number in range(300, 340)))
         assert [(await run).plan.size for run in runs] == [0, 0]
         assert await held(session) == set(ledger.desired().values())
+
+
+async def test_a_change_takes_effect_whole_or_not_at_all(box: Running, ours: Pipeline, ledger: Ledger) -> None:
+    """A handover is one request, where the target can take one back; refused, it leaves what was there."""
+    async with await Session.open(box.target, ours, desired=ledger.desired) as session:
+        requests = session.writer.counters["requests"]
+        # BMv2 cannot, and is not asked a second time.
+        counts = (1, 1) if box.target.quirks is PROFILES["softswitch"] else (4, 3)
+        for number, count in zip((5, 6), counts, strict=True):
+            delta = ledger.change(entries(binding(number), CONTEXT), entries(moved(number), CONTEXT))
+            assert delta.insert
+            assert delta.modify
+            assert delta.delete
+            await session.writer.apply(order(delta), relies_on=delta.relied_on)
+            assert session.writer.counters["requests"] - requests == count
+            requests += count
+        assert await held(session) == set(ledger.desired().values())
+
+        new, there = entries(binding(999), CONTEXT)[-1], entries(binding(8), CONTEXT)[-1]
+        changed = Entry(there.table, there.match, there.action, (("session_id", 77),))
+        phases = [[Update(Operation.INSERT, one) for one in (new, there)], [Update(Operation.MODIFY, changed)]]
+        with pytest.raises(WriteRefused) as caught:
+            await session.writer.apply(phases)
+        assert [(refusal.update.entry, caught.value.reason) for refusal in caught.value.refusals] == [
+            (there, "already_exists")
+        ]
+        # What did take effect is the caller's to undo, as on any target.
+        assert await held(session) == {*ledger.desired().values(), new}
 
 
 async def test_deployment(box: Running, ours: Pipeline) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +29,8 @@ from p4pmip.p4runtime.writer import Phases, WriteRefused
 
 DRAIN = 1.0
 """Seconds for which packets that left the old MAG before a handover are still taken."""
+TOGETHER = 0.1
+"""Seconds more for which they may be: what many handovers have left is deleted in one request."""
 
 IMPORTANCE = ("SIGNALLING", "ROUTER_SOLICITATION", "DHCP", "ARP", "NEIGHBOR_DISCOVERY", "TOO_BIG", "HOP_LIMIT", "ICMP")
 
@@ -76,6 +78,9 @@ class SwitchControl:
         self._ledger.acquire(self._base)
         self._bindings: dict[int, Binding] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._draining: deque[tuple[float, tuple[Entry, ...]]] = deque()
+        """What handovers have left, and from when on nobody needs it."""
+        self._drainer: asyncio.TimerHandle | None = None
         self.counters: Counter[str] = Counter()
         self.session = Session(
             target,
@@ -102,6 +107,8 @@ class SwitchControl:
 
     async def close(self) -> None:
         """End the session; the switch keeps what it holds."""
+        if self._drainer is not None:
+            self._drainer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -160,7 +167,7 @@ class SwitchControl:
                 self._spawn(self._undo(undo(), error, outcome))
                 return
             if moves:
-                self._spawn(self._drain(before))
+                self._leave(before)
             self._know(old, new)
             outcome.set_result(None)
 
@@ -241,12 +248,23 @@ class SwitchControl:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _drain(self, entries: tuple[Entry, ...]) -> None:
-        try:
-            await asyncio.sleep(DRAIN)
-        finally:
-            delta = self._ledger.release(entries)
-        await self._tidy(delta)
+    def _leave(self, entries: tuple[Entry, ...]) -> None:
+        """Delete them after a while."""
+        self._draining.append((asyncio.get_running_loop().time() + DRAIN, entries))
+        if self._drainer is None:
+            self._wait_for_drained()
+
+    def _wait_for_drained(self) -> None:
+        self._drainer = asyncio.get_running_loop().call_at(self._draining[0][0] + TOGETHER, self._delete_drained)
+
+    def _delete_drained(self) -> None:
+        self._drainer, now = None, asyncio.get_running_loop().time()
+        drained: list[Entry] = []
+        while self._draining and self._draining[0][0] <= now:
+            drained += self._draining.popleft()[1]
+        self._spawn(self._tidy(self._ledger.release(drained)))
+        if self._draining:
+            self._wait_for_drained()
 
     # --- neighbours, ids --------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ A job is what one caller wants: phases of updates, each phase only after the one
   has not been sent (an INSERT and its DELETE are nothing at all).
 - Where a target keeps the order inside a batch, phases that only insert, or only delete, leave together: what works now
   is never changed or removed before what the change needs was acknowledged.
+- Where it can take a request back as well (ROLLBACK_ON_ERROR), all phases of a job that depends on no other leave in
+  one request. Taken back, they leave one after the other; refused as a whole, it is not asked to again.
 - A job may rely on entries that an earlier job is still writing: it is not done before they are there, and fails with
   them.
 - While no request can be sent updates pile up and leave together: one session alone leaves at once, a storm in large
@@ -13,7 +15,7 @@ A job is what one caller wants: phases of updates, each phase only after the one
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from p4pmip.forwarding.entry import EntryKey, action_form, make_entry
 from p4pmip.forwarding.update import Operation, Update
@@ -23,21 +25,11 @@ from p4pmip.p4runtime.quirks import Quirks
 from p4pmip.p4runtime.status import Problem, RpcProblem
 from p4pmip.p4runtime.stubs import code_pb2
 
-ATTEMPTS = 4
-"""How often one update is sent at most."""
-
-_TRY_AGAIN = frozenset((code_pb2.ABORTED, code_pb2.UNAVAILABLE))
 _LOST = frozenset((code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED, code_pb2.CANCELLED, code_pb2.PERMISSION_DENIED))
 """Codes of a whole request that say nothing about its updates: they are not sent again in smaller requests."""
 
 _INSERT, _MODIFY, _DELETE = Operation.INSERT, Operation.MODIFY, Operation.DELETE
 _NO_ACTION = action_form(NO_ACTION)
-_MERGED: Mapping[tuple[Operation | None, Operation | None], Operation] = {
-    (_INSERT, _MODIFY): _INSERT,
-    (_MODIFY, _MODIFY): _MODIFY,
-    (_MODIFY, _DELETE): _DELETE,
-    (_DELETE, _INSERT): _MODIFY,
-}
 
 
 class WriteQueue:
@@ -46,9 +38,13 @@ class WriteQueue:
     def __init__(self, codec: Codec, quirks: Quirks, counters: Counter[str] | None = None) -> None:
         self._codec = codec
         self._quirks = quirks
+        self._rollback = quirks.ordered_batches and quirks.modify
+        """The target keeps the order inside a batch and has not refused to take one back yet."""
         self._last: dict[EntryKey, Op | Job] = {}
         """The youngest unfinished update of each key, or the whole job that it is in."""
         self._groups: deque[Job | list[Op]] = deque()
+        self._atomic: deque[list[Op]] = deque()
+        """All phases of a job each. They depend on nothing that is on its way, and so may overtake `_groups`."""
         self._again: deque[list[Op]] = deque()
         """Batches that are sent once more, as they are."""
         self._refused: dict[EntryKey, Problem] = {}
@@ -141,6 +137,11 @@ class WriteQueue:
         limit = self._quirks.updates_at_once
         taken: list[Job | list[Op]] = []
         size = 0
+        while self._atomic and size + len(self._atomic[0]) <= limit:
+            size += len(self._atomic[0])
+            taken.append(self._atomic.popleft())
+        if taken:
+            return Batch(taken, size, atomic=True)
         groups = self._groups
         while groups and size < limit:
             group = groups[0]
@@ -189,6 +190,10 @@ class WriteQueue:
             return
         # One by one: each has its own error, or is sent again on its own.
         ops = [op for group in batch.groups for op in (self._ops(group) if isinstance(group, Job) else group)]
+        if batch.atomic and (problem.updates or problem.whole.code not in _LOST):
+            self._rollback = self._rollback and bool(problem.updates)
+            self._taken_back(batch)
+            return
         if not problem.updates:
             self._failed(ops, problem.whole)
             return
@@ -225,7 +230,7 @@ class WriteQueue:
     def suspend(self, problem: Problem) -> None:
         """Every job fails; answers to batches that were taken before must not be given to `answered` any more."""
         jobs, self._jobs = self._jobs, set()
-        for store in (self._last, self._groups, self._again, self._refused):
+        for store in (self._last, self._groups, self._atomic, self._again, self._refused):
             store.clear()
         for job in jobs:
             for update in job.updates:
@@ -243,8 +248,39 @@ class WriteQueue:
         elif job.position == len(job.phases):
             if not job.waits:
                 self._end(job)
+        elif self._may_be_atomic(job):
+            self._release_at_once(job)
         elif not job.waits or (self._quirks.ordered_batches and _only(job.phases[job.position], _INSERT)):
             self._release(job, self._ready_phases(job))
+
+    def _may_be_atomic(self, job: Job) -> bool:
+        """Its phases, which do different things, may leave in one request."""
+        if not self._rollback or job.cautious or job.position or job.waits:
+            return False
+        if not 1 < len(job.updates) <= self._quirks.updates_at_once:
+            return False
+        ops = [op for phase in job.phases for op in phase]
+        return not _only(ops, ops[0].operation) and not any(op.predecessor for op in ops)
+
+    def _release_at_once(self, job: Job) -> None:
+        # The updates are not `queued`: a later one that was merged into one of them could not be told from it when the
+        # request is taken back.
+        ops = [op for phase in job.phases for op in phase]
+        for op in ops:
+            op.released = True
+        job.position, job.outstanding = len(job.phases), len(ops)
+        self._atomic.append(ops)
+
+    def _taken_back(self, batch: Batch) -> None:
+        """An atomic request had no effect: its jobs begin anew, phase after phase; each update gets its answer."""
+        self.counters["split"] += 1
+        for group in batch.groups:
+            assert isinstance(group, list)
+            (job, _), *_ = group[0].owners
+            for op in group:
+                op.released = False
+            job.cautious, job.position, job.outstanding = True, 0, 0
+            self._advance(job)
 
     def _ready_phases(self, job: Job) -> int:
         """How many phases may leave together."""
@@ -300,25 +336,12 @@ class WriteQueue:
 
     def _merge(self, earlier: Op, op: Op) -> None:
         """Let an update that was not sent do what a later one of its key wants."""
-        operation = _MERGED.get((earlier.operation, op.operation))
-        nothing = False
-        if (earlier.operation, op.operation) == (_INSERT, _DELETE):
-            # A lenient INSERT may stand for an entry that is there already.
-            operation, nothing = _DELETE, not earlier.lenient
-        if operation is None:
+        if not earlier.absorb(op):
             return
-        earlier.operation, earlier.entry, earlier.octets = operation, op.entry, op.octets
-        earlier.owners += op.owners
-        if op.dependants:
-            earlier.dependants = (earlier.dependants or []) + op.dependants
-        earlier.successor = op.successor
-        if op.successor is not None:
-            op.successor.predecessor = earlier
         if self._last[op.key] is op:
             self._last[op.key] = earlier
         self.counters["merged"] += 1
-        if nothing:
-            earlier.operation = None
+        if earlier.operation is None:
             self._finish(earlier, None)
 
     def _failed(self, batch: Sequence[Op], problem: Problem) -> None:
@@ -335,19 +358,10 @@ class WriteQueue:
 
     def _mended(self, op: Op, problem: Problem) -> bool:
         """True if the update is sent again or has what it wanted."""
-        gone = problem.code == code_pb2.NOT_FOUND
-        if gone and op.lenient and op.operation is _DELETE:
+        if problem.code == code_pb2.NOT_FOUND and op.lenient and op.operation is _DELETE:
             self._finish(op, None)
             return True
-        if gone and op.replacing:
-            op.replacing, op.operation = False, _INSERT
-        elif gone and op.lenient and op.operation is _MODIFY:
-            op.operation = _INSERT
-        elif problem.code == code_pb2.ALREADY_EXISTS and op.lenient and op.operation is _INSERT:
-            op.operation = _MODIFY
-        elif problem.code not in _TRY_AGAIN:
-            return False
-        if op.attempts >= ATTEMPTS:
+        if not op.mend(problem):
             return False
         self.counters["retried"] += 1
         self._enqueue([op])

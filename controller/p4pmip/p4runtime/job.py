@@ -1,12 +1,26 @@
 """What is in a write queue: jobs, their updates, and the batches in which these leave."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 from p4pmip.forwarding.entry import Entry, EntryKey
 from p4pmip.forwarding.update import Operation, Update
 from p4pmip.p4runtime import wirecode
 from p4pmip.p4runtime.status import Problem
+from p4pmip.p4runtime.stubs import code_pb2
+
+ATTEMPTS = 4
+"""How often one update is sent at most."""
+
+_TRY_AGAIN = frozenset((code_pb2.ABORTED, code_pb2.UNAVAILABLE))
+_INSERT, _MODIFY, _DELETE = Operation.INSERT, Operation.MODIFY, Operation.DELETE
+_BOTH: Mapping[tuple[Operation | None, Operation | None], Operation] = {
+    (_INSERT, _MODIFY): _INSERT,
+    (_MODIFY, _MODIFY): _MODIFY,
+    (_MODIFY, _DELETE): _DELETE,
+    (_DELETE, _INSERT): _MODIFY,
+}
+"""What two updates of a key, one after the other, amount to."""
 
 
 class Refusal:
@@ -39,6 +53,8 @@ class Job:
     done = False
     result: "Callable[[Job], None] | None" = None
     """Called once, when the job is done."""
+    cautious = False
+    """Its phases leave one after the other: the request that had all of them was taken back, or refused."""
     operation: Operation | None = None
     """Of every update of a job that is or was whole."""
     ops: list["Op"] | None = None
@@ -114,6 +130,39 @@ class Op:
         """One of those who want it is lenient."""
         return any(job.lenient for job, _ in self.owners)
 
+    def absorb(self, later: "Op") -> bool:
+        """Do, not being sent yet, what a later update of the key wants as well; False if one cannot do both.
+
+        An INSERT and its DELETE are nothing at all, unless the INSERT is lenient: it may stand for an entry that is
+        there already.
+        """
+        operation = _BOTH.get((self.operation, later.operation))
+        if self.operation is _INSERT and later.operation is _DELETE:
+            operation = _DELETE if self.lenient else None
+        elif operation is None:
+            return False
+        self.operation, self.entry, self.octets = operation, later.entry, later.octets
+        self.owners += later.owners
+        if later.dependants:
+            self.dependants = (self.dependants or []) + later.dependants
+        self.successor = later.successor
+        if later.successor is not None:
+            later.successor.predecessor = self
+        return True
+
+    def mend(self, problem: Problem) -> bool:
+        """Ask for what the target will take instead, if somebody is content with that; False if nothing helps."""
+        gone = problem.code == code_pb2.NOT_FOUND
+        if gone and self.replacing:
+            self.replacing, self.operation = False, _INSERT
+        elif gone and self.lenient and self.operation is _MODIFY:
+            self.operation = _INSERT
+        elif problem.code == code_pb2.ALREADY_EXISTS and self.lenient and self.operation is _INSERT:
+            self.operation = _MODIFY
+        elif problem.code not in _TRY_AGAIN:
+            return False
+        return self.attempts < ATTEMPTS
+
     @property
     def next(self) -> Operation:
         """What is, or was last, asked of the target."""
@@ -126,11 +175,13 @@ class Op:
 class Batch:
     """The updates of one request."""
 
-    __slots__ = ("_size", "groups")
+    __slots__ = ("_size", "atomic", "groups")
 
-    def __init__(self, groups: list[Job | list[Op]], size: int) -> None:
+    def __init__(self, groups: list[Job | list[Op]], size: int, atomic: bool = False) -> None:
         self.groups = groups
         """Jobs that left whole, and updates that left on their own."""
+        self.atomic = atomic
+        """It takes effect whole or not at all; each of its groups is all that one job wants."""
         self._size = size
 
     def __len__(self) -> int:

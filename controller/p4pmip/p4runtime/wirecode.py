@@ -177,13 +177,15 @@ def updates(kind: Operation, table_entries: Sequence[bytes]) -> list[bytes]:
     return [heads[len(octets)] + octets if len(octets) < _SHORT else update(kind, octets) for octets in table_entries]
 
 
-def write_request(device_id: int, election_id: int, role: str, updates: Iterable[bytes]) -> bytes:
+def write_request(
+    device_id: int, election_id: int, role: str, updates: Iterable[bytes], rollback_on_error: bool = False
+) -> bytes:
     """A WriteRequest of `update` octets."""
     high, low = election_id >> 64, election_id & (1 << 64) - 1
     number = (b"\x08" + varint(high) if high else b"") + (b"\x10" + varint(low) if low else b"")
     head = b"\x08" + varint(device_id) if device_id else b""
     head += _delimited(3, number) if election_id else b""
-    tail = _delimited(6, role.encode()) if role else b""
+    tail = (b"\x28\x01" if rollback_on_error else b"") + (_delimited(6, role.encode()) if role else b"")
     return b"".join((head, *updates, tail))
 
 

@@ -213,7 +213,9 @@ class Writer:
         self._pump_due = False
         while self._in_flight < self._target.quirks.in_flight and (batch := self.queue.next_batch()):
             self._in_flight += 1
-            octets = wirecode.write_request(self._target.device_id, self.election_id, self._role, batch.octets())
+            octets = wirecode.write_request(
+                self._target.device_id, self.election_id, self._role, batch.octets(), batch.atomic
+            )
             task = asyncio.get_running_loop().create_task(self._send(batch, octets, self._epoch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -33,7 +33,7 @@ REQUESTS_AT_ONCE = 1 << 20
 PACKETS_AT_ONCE = 1 << 13
 """Octets that are read from a channel in one go."""
 
-COLLECT_AFTER = 50_000
+COLLECT_AFTER = 2_000
 """Allocations between two garbage collections: what is left then is not looked at again."""
 
 
