@@ -300,7 +300,7 @@ def handover(lab: Lab, report: Report) -> None:
     before, downlink_before = _session_of(lab, "mn1", "mag1"), lab.keys("mag1")
     stayer = start_pings(lab, "mn3", SERVER, 600, 0.01, "bb")
     mover = start_pings(lab, "mn1", SERVER, 600, 0.01, "aa")
-    # What the network loses shows here: a host whose link comes up may itself wait for up to a second.
+    # What the network loses shows here: a host whose link comes up may itself wait for up to a second before it sends.
     downlink = start_pings(lab, "opa", figure1.home_address(lab.settings, "mn1"), 1200, _DOWNLINK_INTERVAL, "aa")
     udp = start_stream(lab, "mn1", "opa", 5202, 6, "-u", "-b", "300k", "-l", "500")
     # Paced: what a full queue of the switch drops would look like a loss by the move.

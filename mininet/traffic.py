@@ -147,18 +147,22 @@ def echo_requests(lab: Lab, interface: str, pattern: int) -> dict[int, int]:
     return found
 
 
+_REPORTS = (bytes.fromhex("333300000016"), bytes.fromhex("01005e000016"))
+"""The groups of MLDv2 and IGMPv3 reports."""
+
+
 def _tells(frame: Frame) -> bool:
     octets = frame.octets
     arp = octets[12:14] == b"\x08\x06"
     neighbor = octets[12:14] == b"\x86\xdd" and octets[20] == IPProtocol.ICMPV6
-    return not octets[0] & 1 or arp or neighbor or octets[:6] == b"\xff" * 6
+    return not octets[0] & 1 or arp or neighbor or octets[:6] in (b"\xff" * 6, *_REPORTS)
 
 
 def gap_ms(lab: Lab, mobile_node: str, mag: str, since: int) -> float:
     """From the node's first frame at a MAG after `since` (ns) to the first packet that the MAG delivers to it.
 
-    What a host says to groups for itself (MLD, mDNS) tells nobody that it is there: ARP, Neighbor Discovery, DHCP and
-    unicast do.
+    What a host says to a group for itself (mDNS) tells nobody that it is there: ARP, Neighbor Discovery, DHCP, reports
+    of the groups that it listens to, and unicast do.
     """
     address = mac(figure1.mac_of(mobile_node))
     mine = (frame for frame in lab.frames(f"{mag}-eth2") if frame.time > since and frame.octets[6:12] == address)

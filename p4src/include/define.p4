@@ -34,6 +34,10 @@ const bit<32> ICMPV6_ROUTER_SOLICITATION = 133 << 24;
 const bit<32> ICMPV6_NEIGHBOR_SOLICITATION = 135 << 24;
 const bit<32> ICMPV6_NEIGHBOR_ADVERTISEMENT = 136 << 24;
 
+/* Where hosts report the groups they listen to: MLDv2 (RFC 3810 §5.2.14), IGMPv3 (RFC 3376 §4.2.14). */
+const bit<128> ALL_MLDV2_ROUTERS = 0xff02_0000_0000_0000_0000_0000_0000_0016;
+const bit<32> ALL_IGMPV3_ROUTERS = 0xe000_0016;
+
 /* The address space that tunnels run in; realms have the others, and nobody has the last one. */
 const bit<16> VRF_TRANSPORT = 0;
 const bit<16> VRF_NONE = 0xffff;
@@ -108,6 +112,7 @@ enum bit<8> Reason {
     TOO_BIG = 8,              // for the tunnel or the link; aux is the MTU that would fit
     UNKNOWN_SOURCE = 9,       // no session for this link, MAC and source address: spoofed, or not attached yet
     UNRESOLVED = 10,          // on-link destination whose neighbour is not known yet
+    LISTENER_REPORT = 11,     // MLDv2 or IGMPv3 on an access link: often the first that a host says
     // dropped
     METER = 16,               // would go to the controller, but beyond the rate of its kind and link
     PORT = 17,                // no role for this port and VLAN

@@ -13,6 +13,9 @@ action stop(inout metadata_t meta, @id(1) Reason reason) {
 
 #define GROUP_ADDRESSED (hdr.ethernet.dst[40:40] == 1)
 
+#define LISTENER_REPORTS ((hdr.ipv6.isValid() && hdr.ipv6.dst == ALL_MLDV2_ROUTERS) \
+                          || (hdr.ipv4.isValid() && hdr.ipv4.dst == ALL_IGMPV3_ROUTERS))
+
 control Port(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard_metadata) {
     @id(0x13000001)
     direct_counter(CounterType.packets_and_bytes) port_vlan_counter;
@@ -83,6 +86,9 @@ control Port(in headers_t hdr, inout metadata_t meta, inout standard_metadata_t 
                     meta.reason = Reason.STATION;
                 } else if (meta.kind == Kind.NONE || meta.kind == Kind.OTHER) {
                     meta.reason = Reason.SCOPE;
+                    if (meta.role == Role.ACCESS && LISTENER_REPORTS) {
+                        meta.reason = Reason.LISTENER_REPORT;
+                    }
                 }
             }
         }

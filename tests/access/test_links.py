@@ -10,6 +10,8 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import (
     ICMPv6EchoRequest,
+    ICMPv6MLDMultAddrRec,
+    ICMPv6MLReport2,
     ICMPv6ND_NA,
     ICMPv6ND_NS,
     ICMPv6ND_RA,
@@ -19,6 +21,8 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptRDNSS,
     ICMPv6NDOptSrcLLAddr,
     IPv6,
+    IPv6ExtHdrHopByHop,
+    RouterAlert,
 )
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
@@ -123,6 +127,14 @@ FIRST_PACKETS = {
     "DHCP": (dhcp("discover"), Punt.DHCP, None),
     "ARP": (arp(ROUTER), Punt.ARP, IPv4Address("10.0.0.5")),
     "ARP probe": (arp("10.0.0.5", "0.0.0.0"), Punt.ARP, None),
+    "groups it listens to": (
+        Ether(src=ALICE, dst="33:33:00:00:00:16")
+        / IPv6(src="::", dst="ff02::16", hlim=1)
+        / IPv6ExtHdrHopByHop(options=RouterAlert())
+        / ICMPv6MLReport2(records=[ICMPv6MLDMultAddrRec(rtype=4, dst="ff02::1:ff00:5")]),
+        Punt.LISTENER_REPORT,
+        None,
+    ),
     "data": (
         Ether(src=ALICE, dst="00:00:5e:00:52:13") / IP(src="10.0.0.5", dst="198.51.100.7") / UDP(),
         Punt.UNKNOWN_SOURCE,
@@ -141,6 +153,17 @@ def test_a_node_is_noticed_by_its_first_packet(
     assert hear(links, packet, reason) == [MobileNodeSeen(LINK, ALICE_MAC, hint)]
     assert hear(links, packet, reason, NOW + 0.9) == [], "a report is not repeated at once"
     assert hear(links, packet, reason, NOW + 1.0) == [MobileNodeSeen(LINK, ALICE_MAC, hint)]
+
+
+def test_a_report_of_a_node_that_is_served_is_a_sign_of_life() -> None:
+    links = served()
+    packet, reason, _ = FIRST_PACKETS["groups it listens to"]
+    assert hear(links, packet, reason, NOW + 30) == []
+    assert links.counters["listener_report"] == 1
+    assert advance(links, NOW + 89) == []
+    assert advance(links, NOW + 90)
+    links.receive(LINK, bytes(packet)[:30], reason, NOW + 91)
+    assert links.counters["ip_truncated"] == 1
 
 
 def test_only_so_many_unknown_nodes_of_a_link_are_remembered() -> None:

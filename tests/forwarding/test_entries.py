@@ -10,6 +10,7 @@ from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.base import base_entries, punt_meters
 from p4pmip.forwarding.context import Context, Ids, Link, LinkRole, Neighbour, TunnelSettings
 from p4pmip.forwarding.entry import Entry, Lpm, Ternary
+from p4pmip.forwarding.program import PuntReason
 from p4pmip.forwarding.session import entries
 from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase, Role, Tunnel
 from p4pmip.p4runtime.pipeline import Pipeline
@@ -270,6 +271,6 @@ def test_every_derived_entry_fits_the_program() -> None:
 
 def test_meters_are_by_link_and_kind() -> None:
     meters = {meter.index: meter for meter in punt_meters(GATEWAY)}
-    assert len(meters) == (len(GATEWAY.links) + 1) * 10, "link 0 is what goes round inside the switch"
+    assert len(meters) == (len(GATEWAY.links) + 1) * len(PuntReason), "link 0 is what goes round inside the switch"
     assert meters[0 << 4 | 7].rate > 0
     assert meters[3 << 4 | 2].rate > 0

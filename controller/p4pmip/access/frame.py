@@ -28,6 +28,7 @@ class Punt(StrEnum):
     TOO_BIG = "TOO_BIG"
     UNKNOWN_SOURCE = "UNKNOWN_SOURCE"
     UNRESOLVED = "UNRESOLVED"
+    LISTENER_REPORT = "LISTENER_REPORT"
 
 
 def solicited_node(address: IPv6Address) -> IPv6Address:

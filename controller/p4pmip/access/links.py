@@ -177,6 +177,8 @@ class AccessLinks:
                 self._receive_dhcp(key, frame, now)
             case Punt.UNKNOWN_SOURCE:
                 self._receive_unknown(key, frame, now)
+            case Punt.LISTENER_REPORT:
+                self._receive_report(key, frame, now)
             case Punt.ICMP:
                 self._receive_echo(key, frame, now)
             case Punt.HOP_LIMIT:
@@ -247,6 +249,14 @@ class AccessLinks:
             self._count("ip", packet)
         elif self._notice(key, packet.source, now) is not None:
             self.counters["spoofed_source"] += 1
+
+    def _receive_report(self, key: _Key, frame: Ethernet, now: float) -> None:
+        """Groups that a host listens to: a MAG forwards none (RFC 6224 is not there), but somebody is there."""
+        packet = decode_ip(frame.payload)
+        if isinstance(packet, Fault):
+            self._count("ip", packet)
+        elif self._notice(key, packet.source, now) is not None:
+            self.counters["listener_report"] += 1
 
     def _receive_echo(self, key: _Key, frame: Ethernet, now: float) -> None:
         packet = decode_ip(frame.payload)

@@ -133,6 +133,7 @@ DEFAULT_RATES: Mapping[PuntReason, tuple[int, int]] = {
     PuntReason.TOO_BIG: (500, 200),
     PuntReason.UNKNOWN_SOURCE: (100, 50),
     PuntReason.UNRESOLVED: (100, 50),
+    PuntReason.LISTENER_REPORT: (50, 20),
 }
 """(packets per second, burst) on each link. Signalling comes from peers, on transport links only."""
 

@@ -53,3 +53,4 @@ class PuntReason(IntEnum):
     TOO_BIG = 8
     UNKNOWN_SOURCE = 9
     UNRESOLVED = 10
+    LISTENER_REPORT = 11

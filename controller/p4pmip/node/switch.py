@@ -32,7 +32,17 @@ DRAIN = 1.0
 TOGETHER = 0.1
 """Seconds more for which they may be: what many handovers have left is deleted in one request."""
 
-IMPORTANCE = ("SIGNALLING", "ROUTER_SOLICITATION", "DHCP", "ARP", "NEIGHBOR_DISCOVERY", "TOO_BIG", "HOP_LIMIT", "ICMP")
+IMPORTANCE = (
+    "SIGNALLING",
+    "ROUTER_SOLICITATION",
+    "LISTENER_REPORT",
+    "DHCP",
+    "ARP",
+    "NEIGHBOR_DISCOVERY",
+    "TOO_BIG",
+    "HOP_LIMIT",
+    "ICMP",
+)
 
 _LOGGER = logging.getLogger(__name__)
 
