@@ -168,7 +168,7 @@ async def test_a_wall_clock_that_steps_back_harms_nobody(tmp_path: Path) -> None
         lma._clock = lambda: (right()[0], right()[1] - 3600)  # type: ignore[method-assign]
         asking = asyncio.create_task(bob.dhcp(SECONDS))
         await until(service, lambda: f"status_{int(Status.TIMESTAMP_MISMATCH)}" in counted(service, "lma"))
-        assert counted(service, "mag-1")["alarm_clock_skew"] >= 1
+        await until(service, lambda: "alarm_clock_skew" in counted(service, "mag-1"))
         assert [session.mn for session in sessions(service)] == [ALICE.nai.encode()]
         await works(alice)
         lma._clock = right  # type: ignore[method-assign]

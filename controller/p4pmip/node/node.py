@@ -105,6 +105,7 @@ class Node:
         self.installer = Installer(self.switch, self.journal, self._log)
         self._timer = Timer(self._timed)
         self._acting = False
+        self._outbox: list[mobility.Send] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
 
@@ -312,7 +313,6 @@ class Node:
             return
         self._acting = True
         try:
-            # First the switch, then the message: once the LMA has a PBU, packets with its key may come.
             while queued := [(one, each) for one in self.engines for each in sorted(one.effects(), key=_is_message)]:
                 for engine, effect in queued:
                     self._carry_out(engine, effect)
@@ -324,8 +324,7 @@ class Node:
         self._observe(self.name, effect)
         match effect:
             case mobility.Send():
-                if self._transport is not None:
-                    self._transport.send(effect.octets, effect.destination)
+                self._send(engine, effect)
             case mobility.Install():
                 self.installer.start(effect, functools.partial(self._answer, engine))
             case mobility.Journal():
@@ -348,6 +347,22 @@ class Node:
                 self.counters["parameter_problem"] += 1
                 if isinstance(self._transport, InBandTransport):
                     self._transport.parameter_problem(effect.octets, effect.pointer, effect.source)
+
+    def _send(self, engine: Engine, effect: mobility.Send) -> None:
+        """First the switch, then the message: once an LMA has a PBU, packets with its key may come."""
+        if engine is self.mag and (self._outbox or not self.switch.session.writer.flushed):
+            self._outbox.append(effect)
+            if len(self._outbox) == 1:
+                self._spawn(self._empty_outbox())
+        elif self._transport is not None:
+            self._transport.send(effect.octets, effect.destination)
+
+    async def _empty_outbox(self) -> None:
+        await self.switch.session.writer.flush()
+        messages, self._outbox = self._outbox, []
+        if self._transport is not None:
+            for effect in messages:
+                self._transport.send(effect.octets, effect.destination)
 
     def _about(self, session_id: int | None) -> NodeLogger:
         """A logger of lines about a session."""

@@ -89,11 +89,19 @@ class Client:
         )
         return method(wait_for_ready=False)
 
-    async def write(self, request: bytes, seconds: float | None = None) -> RpcProblem | None:
-        """Send WriteRequest octets; None if every update took effect, otherwise why not. Never raises TargetError."""
+    async def write(
+        self, request: bytes, seconds: float | None = None, begun: Callable[[], None] = lambda: None
+    ) -> RpcProblem | None:
+        """Send WriteRequest octets; None if every update took effect, otherwise why not. Never raises TargetError.
+
+        `begun` is called when gRPC has the request.
+        """
         asked(self.target.label, "Write", request)
         try:
-            await self._write(request, timeout=seconds or deadline(len(request)))
+            call = self._write(request, timeout=seconds or deadline(len(request)))
+            await asyncio.sleep(0)  # gRPC has a task of its own for each call
+            begun()
+            await call
             problem = None
         except grpc.aio.AioRpcError as error:
             problem = RpcProblem.of(error)

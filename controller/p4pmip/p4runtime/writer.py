@@ -68,6 +68,10 @@ class Writer:
         self._in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._pump_due = False
+        self._unbegun: set[asyncio.Task[None]] = set()
+        """Those whose request gRPC does not have yet."""
+        self._flushed = asyncio.Event()
+        self._flushed.set()
         self._touched: list[set[EntryKey]] = []
         self.election_id = 0
         self.counters: Counter[str] = Counter()
@@ -108,6 +112,15 @@ class Writer:
         else:
             self._start(self.queue.submit(phases, relies_on, lenient=lenient), future)
         return future
+
+    @property
+    def flushed(self) -> bool:
+        """GRPC has all that may be sent now."""
+        return self._flushed.is_set()
+
+    async def flush(self) -> None:
+        """Return once gRPC has all that may be sent now: that is a few turns of the event loop."""
+        await self._flushed.wait()
 
     @contextmanager
     def watch(self) -> Iterator[set[EntryKey]]:
@@ -207,6 +220,7 @@ class Writer:
         """Send once the event loop has run what is ready now: callers of the same moment share a request."""
         if not self._pump_due:
             self._pump_due = True
+            self._flushed.clear()
             asyncio.get_running_loop().call_soon(self._pump)
 
     def _pump(self) -> None:
@@ -218,12 +232,29 @@ class Writer:
             )
             task = asyncio.get_running_loop().create_task(self._send(batch, octets, self._epoch))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._unbegun.add(task)
+            self._flushed.clear()
+            task.add_done_callback(self._ended)
+        self._look()
+
+    def _begun(self, task: asyncio.Task[None]) -> None:
+        self._unbegun.discard(task)
+        self._look()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._begun(task)
+
+    def _look(self) -> None:
+        if not self._pump_due and not self._unbegun:
+            self._flushed.set()
 
     async def _send(self, batch: Batch, octets: bytes, epoch: int) -> None:
         self.counters["requests"] += 1
         self.counters["updates"] += len(batch)
-        problem = await self._client.write(octets)
+        task = asyncio.current_task()
+        assert task is not None
+        problem = await self._client.write(octets, begun=lambda: self._begun(task))
         if epoch != self._epoch:
             return
         self._in_flight -= 1
