@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from p4pmip import loop
 from p4pmip.node.carrier import Carriers
 
 
@@ -33,6 +34,7 @@ async def watch() -> None:
     assert lost.empty()
     assert told.empty()
     watching.cancel()
+    ip("link", "delete", "other")
 
 
 def ip(*words: str) -> None:
@@ -43,11 +45,16 @@ def in_namespace() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(0x40000000):  # CLONE_NEWNET
         raise OSError(ctypes.get_errno(), "no namespace")
+    for run in (asyncio.run, loop.run):  # the nodes' own loop is another one
+        links()
+        run(watch())
+
+
+def links() -> None:
     ip("link", "add", "here", "type", "veth", "peer", "name", "there")
     ip("link", "add", "other", "type", "veth", "peer", "name", "another")
     for name in ("here", "there", "other", "another"):
         ip("link", "set", name, "up")
-    asyncio.run(watch())
 
 
 @pytest.mark.root

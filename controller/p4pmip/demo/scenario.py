@@ -248,6 +248,7 @@ class Story:
             lambda: (held := lab.session(figure1.LMA, leaver)) is None or held.phase is Phase.HELD,
             f"the LMA ends {leaver.name}",
         )
+        await lab.until(lambda: all(lab.nodes[name].installer.idle for name in sessions), "the switches let go")
         left = []
         for name, session in sessions.items():
             keys = set(_pair(session)) - {key for keys in others for key in keys}

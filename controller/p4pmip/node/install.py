@@ -56,6 +56,11 @@ class Installer:
         self._open.add(_Change(install, answer, self))
         self._none_open.clear()
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way."""
+        return not self._open
+
     async def drain(self, seconds: float) -> None:
         """Wait for what is under way, but not for ever."""
         try:

@@ -2,8 +2,9 @@
 
 import asyncio
 import dataclasses
+import functools
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from p4pmip.mobility.record import Change, Record
 from p4pmip.mobility.session import Session as MobilitySession
 from p4pmip.node.config import Config
 from p4pmip.node.context import context_of, journalled_ids, link_mtu, new_ids, next_hops
+from p4pmip.node.leftovers import Leftovers
 from p4pmip.node.log import NodeLogger
 from p4pmip.node.neighbours import journalled_neighbours, neighbour_change
 from p4pmip.p4runtime.pipeline import Pipeline
@@ -29,8 +31,6 @@ from p4pmip.p4runtime.writer import Phases, WriteRefused
 
 DRAIN = 1.0
 """Seconds for which packets that left the old MAG before a handover are still taken."""
-TOGETHER = 0.1
-"""Seconds more for which they may be: what many handovers have left is deleted in one request."""
 
 IMPORTANCE = (
     "SIGNALLING",
@@ -86,11 +86,9 @@ class SwitchControl:
         self._ledger = Ledger()
         self._base = base_entries(self._context)
         self._ledger.acquire(self._base)
+        self._leftovers = Leftovers(self._ledger, functools.partial(self._submit, lenient=True))
         self._bindings: dict[int, Binding] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._draining: deque[tuple[float, tuple[Entry, ...]]] = deque()
-        """What handovers have left, and from when on nobody needs it."""
-        self._drainer: asyncio.TimerHandle | None = None
         self.counters: Counter[str] = Counter()
         self.session = Session(
             target,
@@ -117,8 +115,7 @@ class SwitchControl:
 
     async def close(self) -> None:
         """End the session; the switch keeps what it holds."""
-        if self._drainer is not None:
-            self._drainer.cancel()
+        self._leftovers.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -164,8 +161,7 @@ class SwitchControl:
             self._journal_ids()
             delta = self._ledger.acquire(after) if moves else self._ledger.change(before, after)
         except P4pmipError as error:
-            outcome.set_exception(error)
-            return outcome
+            return _refused(error)
 
         def undo() -> Delta:
             return self._back(after, before) if moves else self._ledger.change(after, before)
@@ -177,11 +173,11 @@ class SwitchControl:
                 self._spawn(self._undo(undo(), error, outcome))
                 return
             if moves:
-                self._leave(before)
+                self._leftovers.add(before, DRAIN).add_done_callback(self._tidied)
             self._know(old, new)
             outcome.set_result(None)
 
-        self._submit(delta, delta.relied_on).add_done_callback(done)
+        self._submit(delta, relies_on=delta.relied_on).add_done_callback(done)
         return outcome
 
     def end(self, old: Binding | None, new: Binding | None) -> "asyncio.Future[None]":
@@ -191,26 +187,18 @@ class SwitchControl:
             WriteRefused: The switch would not; what it holds too much is found by the next comparison.
             P4pmipError: There are no entries for such a binding.
         """
-        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             before = self._held(old)
             after = () if new is None else self.entries(new)
         except P4pmipError as error:
-            outcome.set_exception(error)
-            return outcome
+            return _refused(error)
         self._know(old, new)
-
-        def done(written: "asyncio.Future[None]") -> None:
-            if written.cancelled() or outcome.done():
-                return
-            if (error := written.exception()) is not None:
-                self.counters["refused"] += 1
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(None)
-
-        self._submit(self._ledger.change(before, after), (), lenient=True).add_done_callback(done)
-        return outcome
+        if new is None:
+            written = self._leftovers.add(before)
+        else:
+            written = self._submit(self._ledger.change(before, after), lenient=True)
+        written.add_done_callback(self._ended)
+        return written
 
     def _held(self, old: Binding | None) -> tuple[Entry, ...]:
         """The entries that are asked for because of a binding.
@@ -220,13 +208,13 @@ class SwitchControl:
         """
         return () if old is None or old.session_id not in self._bindings else self.entries(old)
 
-    def _submit(self, delta: Delta, relies_on: Iterable[EntryKey], lenient: bool = False) -> "asyncio.Future[None]":
+    def _submit(
+        self, delta: Delta, *, relies_on: Iterable[EntryKey] = (), lenient: bool = False
+    ) -> "asyncio.Future[None]":
         try:
             return self.session.writer.submit(order(delta), relies_on=relies_on, lenient=lenient)
         except P4pmipError as error:  # an update that the P4Info does not know: nothing was sent
-            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            refused.set_exception(error)
-            return refused
+            return _refused(error)
 
     def _know(self, old: Binding | None, new: Binding | None) -> None:
         if new is not None:
@@ -246,35 +234,24 @@ class SwitchControl:
             outcome.set_exception(error)
 
     async def _tidy(self, delta: Delta) -> None:
-        try:
-            await self.session.writer.apply(order(delta), lenient=True)
-        except WriteRefused as error:
-            # The next comparison finds what is left.
+        written = self._submit(delta, lenient=True)
+        written.add_done_callback(self._tidied)
+        await asyncio.wait((written,))
+
+    def _tidied(self, written: "asyncio.Future[None]") -> None:
+        """What is left if it was refused is found by the next comparison."""
+        if not written.cancelled() and (error := written.exception()) is not None:
             self.counters["undo_refused"] += 1
-            self._log.warning("switch %s", error.summary)
+            self._log.warning("switch %s", error.summary if isinstance(error, WriteRefused) else error)
+
+    def _ended(self, written: "asyncio.Future[None]") -> None:
+        if not written.cancelled() and written.exception() is not None:
+            self.counters["refused"] += 1
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _leave(self, entries: tuple[Entry, ...]) -> None:
-        """Delete them after a while."""
-        self._draining.append((asyncio.get_running_loop().time() + DRAIN, entries))
-        if self._drainer is None:
-            self._wait_for_drained()
-
-    def _wait_for_drained(self) -> None:
-        self._drainer = asyncio.get_running_loop().call_at(self._draining[0][0] + TOGETHER, self._delete_drained)
-
-    def _delete_drained(self) -> None:
-        self._drainer, now = None, asyncio.get_running_loop().time()
-        drained: list[Entry] = []
-        while self._draining and self._draining[0][0] <= now:
-            drained += self._draining.popleft()[1]
-        self._spawn(self._tidy(self._ledger.release(drained)))
-        if self._draining:
-            self._wait_for_drained()
 
     # --- neighbours, ids --------------------------------------------------------------------------------
 
@@ -314,6 +291,12 @@ class SwitchControl:
     def _journal_ids(self) -> None:
         for record in new_ids(self._context.ids):
             self._remember(record)
+
+
+def _refused(error: P4pmipError) -> "asyncio.Future[None]":
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    refused.set_exception(error)
+    return refused
 
 
 def _moves(old: Binding, new: Binding) -> bool:
