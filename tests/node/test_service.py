@@ -189,6 +189,31 @@ async def test_reload_applies_what_it_can_and_says_what_needs_a_restart(tmp_path
         assert active(service, "lma") == 1
 
 
+async def test_a_mobile_node_that_is_no_longer_in_the_file_is_served_no_longer(tmp_path: Path) -> None:
+    """By its LMA, whatever order the nodes are told in and whether or not its MAG is told at all."""
+    content = document(tmp_path)
+    for port in content["nodes"]["mag-1"]["ports"]:
+        port.pop("realm", None)
+    async with running(tmp_path, content) as (service, _):
+        path = tmp_path / "figure-1.toml"
+        others = ("mn-2@operator-a.example", "mn-3@operator-b.example")
+        for mn in (MN, *others):
+            await attach(service, tmp_path, "mag-1", mn)
+        for left in (2, 1):
+            del content["mobile_nodes"][0]
+            write(path, content)
+            told = {name: node for name, node in service.nodes.items() if left == 2 or name != "mag-1"}
+            service.nodes, everybody = told, service.nodes
+            try:
+                await service.reload()
+            finally:
+                service.nodes = everybody
+            await until(service, lambda left=left: len(list(service.nodes["lma"].sessions())) == left)  # type: ignore[misc]
+        (session,) = service.nodes["lma"].sessions()
+        assert session.mn == others[1].encode()
+        assert active(service, "lma") == 1
+
+
 @pytest.mark.parametrize("family", [4, 6])
 async def test_signalling_goes_through_the_switch(tmp_path: Path, family: int) -> None:
     content = document(tmp_path)

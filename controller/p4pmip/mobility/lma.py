@@ -172,6 +172,11 @@ class LocalMobilityAnchor(AnchorRegistration):
             self._revoke(entry, trigger, purpose, now)
         return len(entries)
 
+    def revoke_unknown(self, now: float) -> None:
+        """Mobile nodes that another configuration does not have any more are served no longer."""
+        for mn in {one.known.mn for one in self.cache if self.config.directory.lookup(one.known.mn) is None}:
+            self.revoke(mn, now)
+
     def _revoke(self, entry: Entry, trigger: int, purpose: revocation.Purpose, now: float) -> None:
         """Tell the MAG that has a session, and end it when that has answered; at once if it cannot be told."""
         session = entry.session

@@ -181,6 +181,8 @@ class Node:
         await self.switch.reconfigure(config)
         for engine, changed in zip(self.engines, engines, strict=True):
             reconfigure(engine, changed, self._clock()[0])
+        if self.lma is not None:
+            self.lma.revoke_unknown(self._clock()[0])
         if self.mag is not None:
             self.mag.detach_unknown(*self._clock())
         self._act()
