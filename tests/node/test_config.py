@@ -1,9 +1,11 @@
 """What is said about configurations that cannot be used, and that nothing else is said."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.node.world import EXAMPLE, Document, document, write
@@ -266,25 +268,69 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path, capsys: pytest
     assert main(["check", str(path)]) == 0
 
 
-def test_ipsec_policies_are_swanctl_syntax(capsys: pytest.CaptureFixture[str]) -> None:
-    """swanctl itself needs its daemon; its grammar is sections `name {`, settings `key = value` and `}`."""
-    assert main(["ipsec", str(EXAMPLE), "--node", "lma"]) == 0
-    depth, settings = 0, []
-    for line in capsys.readouterr().out.splitlines():
-        words = line.split()
-        if words[-1] == "{":
-            assert len(words) == 2
-            depth += 1
-        elif words == ["}"]:
-            depth -= 1
+Section = dict[str, Any]
+
+
+def swanctl_sections(text: str) -> Section:
+    """Sections `name {`, settings `key = value` and `}`: swanctl itself needs its daemon."""
+    root: Section = {}
+    stack = [root]
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped == "}":
+            stack.pop()
+        elif matched := re.fullmatch(r"([A-Za-z0-9_-]+) \{", stripped):
+            assert matched[1] not in stack[-1]
+            stack.append(stack[-1].setdefault(matched[1], {}))
         else:
-            assert depth > 1
-            assert words[1] == "="
-            settings.append((words[0], " ".join(words[2:])))
-        assert depth >= 0
-    assert depth == 0
-    assert ("local_ts", "2001:db8:100::1[gre]") in settings
-    assert sum(key == "remote_addrs" for key, _ in settings) == 2
+            matched = re.fullmatch(r"([a-z_]+) = ([^{}#=\"\n]+)", stripped)
+            assert matched, line
+            assert len(stack) > 2, line
+            stack[-1][matched[1]] = matched[2]
+    assert stack == [root]
+    return root["connections"]  # type: ignore[no-any-return]
+
+
+def ipsec_of(path: Path, capsys: pytest.CaptureFixture[str]) -> Section:
+    assert main(["ipsec", str(path), "--node", "lma"]) == 0
+    return swanctl_sections(capsys.readouterr().out)
+
+
+def protected(connection: Section) -> set[tuple[str, str]]:
+    """Every child's traffic, which transport mode protects only between the connection's own ends."""
+    for child in connection["children"].values():
+        for end in ("local", "remote"):
+            assert child[f"{end}_ts"].partition("[")[0] == connection[f"{end}_addrs"] == connection[end]["id"]
+    return {(child["local_ts"], child["remote_ts"]) for child in connection["children"].values()}
+
+
+def test_ipsec_policies_of_tunnels_between_other_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    found = ipsec_of(EXAMPLE, capsys)
+    assert list(found) == ["mag-1", "mag-1-tunnel", "mag-2", "mag-2-tunnel"]
+    assert protected(found["mag-1"]) == {("127.82.1.1[udp/5436]", "127.82.1.2[udp/5436]")}
+    kinds = ("41", "4", "gre")
+    tunnels = {(f"2001:db8:100::1[{kind}]", f"2001:db8:101::1[{kind}]") for kind in kinds}
+    assert protected(found["mag-1-tunnel"]) == tunnels
+
+
+def test_ipsec_policies_of_tunnels_between_the_same_addresses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one connection; and a peer's name may have characters that no section's may."""
+    content = document(tmp_path)
+    for node in content["nodes"].values():
+        node["signalling"] = {"transport": "mh", "address": node["tunnel"]["address"]}
+    content["nodes"]["lma"]["peers"] = {
+        "p q # } {": {"address": "2001:db8:8::1"},
+        "p.q # } {": {"address": "2001:db8:9::1", "tunnel": "2001:db8:9::2"},
+    }
+    content["nodes"]["lma"]["ports"][0]["neighbours"]["2001:db8:9::2"] = "02:00:00:00:09:02"
+    found = ipsec_of(write(tmp_path / "same.toml", content), capsys)
+    kinds = ("135", "41", "4", "gre")
+    ends = {(f"2001:db8:100::1[{kind}]", f"2001:db8:101::1[{kind}]") for kind in kinds}
+    assert protected(found["mag-1"]) == ends
+    plain = "p q # } {".translate(dict.fromkeys(map(ord, " #}{"), "-"))
+    assert sorted(found) == ["mag-1", "mag-2", plain, f"{plain}-2", f"{plain}-2-tunnel"]
 
 
 def test_ipsec_policies_of_all_nodes_are_those_of_each(capsys: pytest.CaptureFixture[str]) -> None:
