@@ -452,18 +452,40 @@ def test_a_served_nodes_foreign_source_is_counted_and_no_more() -> None:
     assert links.counters["spoofed_source"] == 1
 
 
+ALICE_GLOBAL = "2001:db8:1::5"
+PING6 = ICMPv6EchoRequest(id=5, seq=6, data=b"data")
+
+
 @pytest.mark.parametrize(
-    "packet",
+    ("packet", "reason"),
     [
-        Ether(src=ALICE) / IP(src="10.0.0.5", dst=ROUTER) / ICMP(id=5, seq=6) / b"data",
-        Ether(src=ALICE) / IPv6(src=ALICE_LL, dst=ROUTER_LL) / ICMPv6EchoRequest(id=5, seq=6, data=b"data"),
+        (Ether(src=ALICE) / IP(src="10.0.0.5", dst=ROUTER) / ICMP(id=5, seq=6) / b"data", Punt.ICMP),
+        (Ether(src=ALICE) / IPv6(src=ALICE_LL, dst=ROUTER_LL) / PING6, Punt.ICMP),
+        (Ether(src=ALICE) / IPv6(src=ALICE_LL, dst=ROUTER_LL) / PING6, Punt.UNKNOWN_SOURCE),
+        (Ether(src=ALICE) / IPv6(src=ALICE_GLOBAL, dst=ROUTER_LL) / PING6, Punt.ICMP),
     ],
 )
-def test_the_router_answers_ping(packet: Packet) -> None:
-    frame = sent(hear(served(), packet, Punt.ICMP))
+def test_the_router_answers_ping(packet: Packet, reason: Punt) -> None:
+    frame = sent(hear(served(), packet, reason))
     reply = frame.payload.payload
     assert (frame.payload.src, frame.payload.dst) == (packet.payload.dst, packet.payload.src)
     assert (reply.type, reply.id, reply.seq) == (0 if IP in packet else 129, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("packet", "reason", "counter"),
+    [
+        (IPv6(src="2001:db8:9::5", dst=ROUTER_LL) / PING6, Punt.ICMP, "icmp_ignored"),
+        (IP(src="10.0.0.6", dst=ROUTER) / ICMP(), Punt.ICMP, "icmp_ignored"),
+        (IPv6(src=ALICE_LL, dst=ROUTER_LL) / UDP(), Punt.UNKNOWN_SOURCE, "spoofed_source"),
+        (IPv6(src=ALICE_LL, dst="fe80::77") / PING6, Punt.UNKNOWN_SOURCE, "spoofed_source"),
+        (IPv6(src="2001:db8:9::5", dst=ROUTER_LL) / PING6, Punt.UNKNOWN_SOURCE, "spoofed_source"),
+    ],
+)
+def test_the_router_answers_nothing_else(packet: Packet, reason: Punt, counter: str) -> None:
+    links = served()
+    assert hear(links, Ether(src=ALICE) / packet, reason) == []
+    assert links.counters == {"router_advertisement": 1, counter: 1}
 
 
 UPLINK = Ether(src=ALICE, dst="00:00:5e:00:52:13") / IP(src="10.0.0.5", dst="198.51.100.7", ttl=9)

@@ -281,6 +281,41 @@ def test_ping_is_answered(packet: Packet, kind: int) -> None:
     assert (frame.payload.payload.type, frame.payload.payload.seq) == (kind, 4)
 
 
+@pytest.mark.parametrize(
+    "packet",
+    [
+        Ether(src=PEER) / IP(src="10.0.0.5", dst="10.0.0.1") / ICMP(id=3, seq=4) / b"data",
+        Ether(src=PEER) / IPv6(src="2001:db8:1::5", dst="2001:db8:c::1") / ICMPv6EchoRequest(id=3, seq=4, data=b"data"),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_ping_out_of_a_tunnel_is_answered_into_it(packet: Packet) -> None:
+    links = router()
+    [effect] = hear(links, packet, Punt.ICMP, session_id=7)
+    assert isinstance(effect, Inject)
+    assert (effect.session_id, effect.direction) == (7, Direction.DOWNLINK)
+    reply = Ether(effect.frame).payload
+    assert (reply.src, reply.dst) == (packet.payload.dst, packet.payload.src)
+    assert (reply.payload.type, reply.payload.id, reply.payload.seq) == (0 if IP in packet else 129, 3, 4)
+    assert links.counters["echo_reply"] == 1
+
+
+@pytest.mark.parametrize("binding", [replace(BINDING, role=Role.MAG), replace(BINDING, ipv4=None)])
+def test_a_ping_out_of_a_tunnel_that_does_not_lead_back_is_not_answered(binding: Binding) -> None:
+    links = router(binding)
+    packet = Ether(src=PEER) / IP(src="10.0.0.5", dst="10.0.0.1") / ICMP()
+    assert hear(links, packet, Punt.ICMP, session_id=7) == []
+    assert links.counters["echo_no_way_back"] == 1
+
+
+@pytest.mark.parametrize("reason", [Punt.ICMP, Punt.HOP_LIMIT, Punt.TOO_BIG, Punt.UNRESOLVED])
+def test_nothing_of_a_session_that_has_ended_leaves_on_the_transport_network(reason: Punt) -> None:
+    links = router(None)
+    packet = Ether(src=PEER, dst=MAC) / IP(src="10.0.0.5", dst="192.0.2.1", ttl=1, flags="DF") / ICMP()
+    assert hear(links, packet, reason, session_id=7, mtu=1400) == []
+    assert links.counters == {"session_ended": 1}
+
+
 # --- packets that could not be forwarded ------------------------------------------------------------
 
 BIG = UDP() / Raw(bytes(1480))

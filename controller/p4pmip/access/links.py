@@ -34,7 +34,7 @@ from p4pmip.wire.dhcpv4 import Dhcp
 from p4pmip.wire.ethernet import Ethernet, EtherType
 from p4pmip.wire.fault import Fault
 from p4pmip.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation, RouterAdvertisement, RouterSolicitation
-from p4pmip.wire.ip import decode_ip
+from p4pmip.wire.ip import IPv4Packet, IPv6Packet, decode_ip
 
 _Key = tuple[int, bytes]
 
@@ -176,11 +176,13 @@ class AccessLinks:
             case Punt.DHCP:
                 self._receive_dhcp(key, frame, now)
             case Punt.UNKNOWN_SOURCE:
-                self._receive_unknown(key, frame, now)
+                # Forged, or link-local, which is no session's: so comes a ping of a router address that the LMA keeps.
+                self._receive_packet(key, frame, now, "spoofed_source")
             case Punt.LISTENER_REPORT:
-                self._receive_report(key, frame, now)
+                # A MAG forwards no groups (RFC 6224 is not there), but somebody is there.
+                self._receive_packet(key, frame, now, "listener_report")
             case Punt.ICMP:
-                self._receive_echo(key, frame, now)
+                self._receive_packet(key, frame, now, "icmp_ignored")
             case Punt.HOP_LIMIT:
                 self._receive_unforwarded(key, frame, Cause.HOP_LIMIT, now, session_id, mtu)
             case Punt.TOO_BIG:
@@ -243,32 +245,21 @@ class AccessLinks:
         else:
             self._ask_later(key, Punt.DHCP, frame, now)
 
-    def _receive_unknown(self, key: _Key, frame: Ethernet, now: float) -> None:
-        packet = decode_ip(frame.payload)
-        if isinstance(packet, Fault):
-            self._count("ip", packet)
-        elif self._notice(key, packet.source, now) is not None:
-            self.counters["spoofed_source"] += 1
-
-    def _receive_report(self, key: _Key, frame: Ethernet, now: float) -> None:
-        """Groups that a host listens to: a MAG forwards none (RFC 6224 is not there), but somebody is there."""
-        packet = decode_ip(frame.payload)
-        if isinstance(packet, Fault):
-            self._count("ip", packet)
-        elif self._notice(key, packet.source, now) is not None:
-            self.counters["listener_report"] += 1
-
-    def _receive_echo(self, key: _Key, frame: Ethernet, now: float) -> None:
+    def _receive_packet(self, key: _Key, frame: Ethernet, now: float, otherwise: str) -> None:
+        """A packet that is not to be forwarded: the router answers a ping; what else it is, is counted."""
         packet = decode_ip(frame.payload)
         if isinstance(packet, Fault):
             self._count("ip", packet)
             return
         node = self._notice(key, packet.source, now)
-        if node is None:
-            return
+        if node is not None:
+            self._transmit_or_count(key[0], self._echo_reply(node, frame, packet) or otherwise, "echo_reply")
+
+    def _echo_reply(self, node: ServedNode, frame: Ethernet, packet: IPv4Packet | IPv6Packet) -> bytes | None:
+        """The answer to a ping of the router from one of the node's own addresses."""
+        own = packet.source == node.link_local or node.service.owns(packet.source)
         routers = (node.service.link_local, node.service.binding.ipv4_router)
-        reply = echo_reply(frame, packet, self._settings.router_mac) if packet.destination in routers else None
-        self._transmit_or_count(key[0], reply or "icmp_ignored", "echo_reply")
+        return echo_reply(frame, packet, self._settings.router_mac) if own and packet.destination in routers else None
 
     def _receive_unforwarded(
         self, key: _Key, frame: Ethernet, cause: Cause, now: float, session_id: int, mtu: int

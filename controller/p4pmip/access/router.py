@@ -82,6 +82,8 @@ class RouterLinks:
             self._count("ethernet", ethernet)
         elif ethernet.source[0] & 1 or ethernet.source == known.mac:
             self.counters["source_mac"] += 1
+        elif _tunnelled(known, session_id) and self._binding(session_id) is None:
+            self.counters["session_ended"] += 1  # meanwhile: an answer would leave on the transport network
         else:
             self._receive(known, ethernet, reason, now, session_id, mtu)
 
@@ -92,7 +94,7 @@ class RouterLinks:
             case Punt.NEIGHBOR_DISCOVERY:
                 self._receive_neighbor(link, frame, now)
             case Punt.ICMP:
-                self._receive_echo(link, frame)
+                self._receive_echo(link, frame, session_id)
             case Punt.UNRESOLVED:
                 self._receive_unresolved(link, frame, now, session_id)
             case Punt.HOP_LIMIT:
@@ -151,13 +153,18 @@ class RouterLinks:
             or any(address.version == pool.version and address in pool for pool in link.proxied)
         )
 
-    def _receive_echo(self, link: RouterLink, frame: Ethernet) -> None:
+    def _receive_echo(self, link: RouterLink, frame: Ethernet, session_id: int) -> None:
         packet = decode_ip(frame.payload)
         reply = None if isinstance(packet, Fault) else echo_reply(frame, packet, link.mac)
-        if reply is None:
+        if isinstance(packet, Fault) or reply is None:
             self.counters["icmp_ignored"] += 1
-        else:
+        elif not _tunnelled(link, session_id):
             self._transmit(link, reply, "echo_reply")
+        elif not _leads_back(self._binding(session_id), packet.source):
+            self.counters["echo_no_way_back"] += 1
+        else:
+            self.counters["echo_reply"] += 1
+            self._effects.append(Inject(session_id, Direction.DOWNLINK, reply))
 
     def _receive_unresolved(self, link: RouterLink, frame: Ethernet, now: float, session_id: int) -> None:
         packet = decode_ip(frame.payload)
@@ -185,18 +192,17 @@ class RouterLinks:
             self.counters[Unanswered.MALFORMED] += 1
             return
         binding = self._binding(session_id)
-        # The packet of a session that came by a transport link came out of its tunnel.
-        tunnelled = binding is not None and link.realm is None
-        sent_by_node = binding is not None and _owns(binding, packet.source)
+        tunnelled = _tunnelled(link, session_id)
         ipv4, ipv6 = self._speaks_as(link, binding if tunnelled else None)
         found = unforwarded(cause, frame, mtu, ipv4, ipv6)
         if isinstance(found, Fragments):
             self.counters["fragmented"] += 1
+            sent_by_node = binding is not None and _owns(binding, packet.source)
             direction = Direction.UPLINK if sent_by_node else Direction.DOWNLINK
             self._effects += [Inject(session_id, direction, piece) for piece in found.frames]
         elif isinstance(found, Unanswered):
             self.counters[found] += 1
-        elif tunnelled and not (sent_by_node and binding is not None and binding.role is Role.LMA):
+        elif tunnelled and not _leads_back(binding, packet.source):
             self.counters["error_no_way_back"] += 1
         elif not self._errors[link.link].take(now):
             self.counters[Unanswered.RATE] += 1
@@ -220,6 +226,16 @@ class RouterLinks:
 
     def _count(self, what: str, fault: Fault) -> None:
         self.counters[f"{what}_{fault.reason}"] += 1
+
+
+def _tunnelled(link: RouterLink, session_id: int) -> bool:
+    """Whether a packet came out of a tunnel: that of a session which came by a transport link did."""
+    return session_id != 0 and link.realm is None
+
+
+def _leads_back(binding: Binding | None, source: IPAddress) -> bool:
+    """Whether what answers a packet out of a tunnel gets to who sent it: at an LMA, down the mobile node's session."""
+    return binding is not None and binding.role is Role.LMA and _owns(binding, source)
 
 
 def _owns(binding: Binding, address: IPAddress) -> bool:

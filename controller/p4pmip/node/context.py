@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
-from p4pmip.access.served import ROUTER_MAC
+from p4pmip.access.served import ROUTER_LINK_LOCAL, ROUTER_MAC
 from p4pmip.forwarding.context import (
     Context,
     Ids,
@@ -71,6 +71,8 @@ def _end_points(node: NodeSettings) -> Iterator[IPAddress]:
 
 
 def _link(port: Port) -> Link:
+    # A ping of the router comes up from whichever of its addresses a mobile node sends it.
+    router = (ROUTER_LINK_LOCAL,) if port.role == "access" else ()
     return Link(
         link_id(port),
         port.number,
@@ -79,7 +81,7 @@ def _link(port: Port) -> Link:
         port.vlan or 0,
         port.mtu,
         port.realm if port.role == "service" else None,
-        port.address,
+        (*port.address, *router),
     )
 
 

@@ -168,7 +168,8 @@ class Links:
 def _untag(frame: bytes) -> tuple[bytes, int | None]:
     if frame[12:14] != _VLAN or len(frame) < 16:
         return frame, None
-    return frame[:12] + frame[16:], int.from_bytes(frame[14:16], "big") & 0xFFF
+    # VLAN 0 says a priority only (802.1Q): it is no VLAN.
+    return frame[:12] + frame[16:], int.from_bytes(frame[14:16], "big") & 0xFFF or None
 
 
 def _tag(frame: bytes, vlan: int) -> bytes:
