@@ -435,12 +435,14 @@ def test_a_clock_that_was_wrong_is_forgotten() -> None:
     assert abs(option(pbus(domain)[-1], o.Timestamp).to_utc() - domain.utc) < 1.0
 
 
-def test_no_resources_is_tried_again() -> None:
+def test_no_resources_is_tried_again_ever_more_rarely() -> None:
     domain = deaf()
     domain.attach(0)
-    reply(domain, 130, lifetime=0)
-    domain.run(1.5)
-    assert len(pbus(domain)) == 2
+    for sent, seconds in enumerate((1.1, 2.0, 4.0, 8.0, 16.0, 32.0, 32.0), 2):
+        reply(domain, 130, lifetime=0)
+        domain.attach(0)  # the mobile node goes on asking, too
+        domain.run(seconds)
+        assert len(pbus(domain)) == sent
     reply(domain)
     assert domain.mags[0].served
 

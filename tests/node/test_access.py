@@ -4,12 +4,16 @@ import asyncio
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from tests.node.test_security import ALICE, CAROL, host, mac, server, works
-from tests.node.world import SECONDS, document, running
+from tests.node.test_security import ALICE, BOB, CAROL, host, mac, server, works
+from tests.node.world import SECONDS, document, running, switches, until, write
 
 from p4pmip.access import ROUTER_LINK_LOCAL, ROUTER_MAC
 from p4pmip.demo import figure1
-from p4pmip.demo.fabric import Passage, Plug
+from p4pmip.demo.fabric import Fabric, Passage, Plug
+from p4pmip.demo.host import Host
+from p4pmip.mobility.session import Session
+from p4pmip.node.node import Node
+from p4pmip.node.service import Service
 from p4pmip.wire import icmpv6
 from p4pmip.wire.echo import EchoReply, EchoRequest
 from p4pmip.wire.ethernet import Ethernet, EtherType
@@ -92,3 +96,66 @@ async def test_a_host_that_tags_its_frames_with_a_priority_alone_is_served(tmp_p
         assert heard
         assert not any(frame[12:14] == b"\x81\x00" for frame in heard)
         assert "unknown_link" not in service.nodes["mag-1"].links.counters
+
+
+def crowd(fabric: Fabric, count: int, port: int) -> list[Host]:
+    """Hosts that share an access link."""
+    hosts = [Host(f"stranger {number}", b"\x02\0\0\0\x77" + bytes((number,))) for number in range(count)]
+
+    def receive(frame: bytes) -> None:
+        for one in hosts:
+            one.receive(frame)
+
+    transmit = fabric.add_host("crowd", receive)
+    fabric.connect(Plug("crowd"), Plug("mag-1", port))
+    for one in hosts:
+        one.transmit = transmit
+    return hosts
+
+
+def gone(mag: Node, session: Session) -> bool:
+    """Whether a MAG has nothing more to do with a mobile node."""
+    assert mag.mag is not None
+    return mag.mag.state(session.session_id) is None
+
+
+async def test_a_crowd_on_one_link_leaves_addresses_for_subscribers(tmp_path: Path) -> None:
+    """A dozen strangers where there are not many more addresses; then the node restarts."""
+    content = document(tmp_path)
+    content["realms"]["operator-a"]["ipv4_pool"] = "10.1.0.0/28"
+    del content["mobile_nodes"][1]["ipv4"]  # so BOB's is from what is left of the pool
+    for port in content["nodes"]["mag-1"]["ports"]:
+        if port["number"] == BOB.port + 1:
+            port["default_realm_limit"] = 4
+    path = write(tmp_path / "figure-1.toml", content)
+    async with switches(tmp_path) as fabric:
+        service = Service(path)
+        await service.start()
+        strangers = crowd(fabric, 12, BOB.port + 1)
+        asking = [asyncio.create_task(one.dhcp(SECONDS)) for one in strangers]
+        await until(service, lambda: service.nodes["mag-1"].counters["default_realm_full"] >= 8)
+        await until(service, lambda: sum(task.done() for task in asking) == 4)
+        bob = host(fabric, BOB)
+        assert await bob.dhcp(SECONDS)
+        assert len(list(service.nodes["lma"].sessions())) == 5
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+        await service.stop()
+        service = Service(path)
+        await service.start()
+        try:
+            inside = [one for one in strangers if one.address is not None]
+            outside = [one for one in strangers if one.address is None]
+            assert (len(inside), len(outside)) == (4, 8)
+            mag = service.nodes["mag-1"]
+            knocking = asyncio.create_task(outside[0].dhcp(SECONDS))
+            await until(service, lambda: mag.counters["default_realm_full"] == 1)
+            knocking.cancel()
+            (left,) = [one for one in mag.sessions() if one.link_layer == inside[0].mac]
+            mag.detach(left.mn)
+            await until(service, lambda: gone(mag, left))
+            assert await outside[1].dhcp(SECONDS)
+        finally:
+            await service.stop()

@@ -182,6 +182,18 @@ FINDINGS: list[tuple[Callable[[Document], None], str]] = [
         "configuration: nodes.lma.peers.x.tunnel: not the address of one node: 'ff02::1'",
     ),
     (
+        _set("nodes", "mag-1", "ports", 1, "default_realm_limit", to=0),
+        "configuration: nodes.mag-1.ports.1.default_realm_limit: wrong value: 0 (valid: integer 1..)",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, to={"number": 11, "role": "access", "default_realm_limit": 9}),
+        "configuration: nodes.mag-1.ports.1: default_realm_limit is for access ports with a realm",
+    ),
+    (
+        _set("nodes", "lma", "ports", 2, "default_realm_limit", to=9),
+        "configuration: nodes.lma.ports.2: default_realm_limit is for access ports with a realm",
+    ),
+    (
         _set("nodes", "lma", "signalling", "address", to=1),
         "configuration: nodes.lma.signalling.address: an address is a text: 1",
     ),

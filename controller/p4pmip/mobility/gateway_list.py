@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from p4pmip.mobility import heartbeat
-from p4pmip.mobility.binding import Binding, IPAddress, Phase
+from p4pmip.mobility.binding import AccessLink, Binding, IPAddress, Phase
 from p4pmip.mobility.config import MagConfig
 from p4pmip.mobility.effects import Advertise, Install, Withdraw
 from p4pmip.mobility.entity import Entity
@@ -45,6 +45,11 @@ class GatewayList(Entity[ListEntry]):
         """What a binding update list entry is doing; None if there is no such entry."""
         entry = self._by_session.get(session_id)
         return None if entry is None else entry.state
+
+    def attached(self, mn: bytes, access: AccessLink) -> bool:
+        """Whether a mobile node is on an access link: registered, about to be, or not yet de-registered."""
+        entry = self._list.get((mn, access.mac))
+        return entry is not None and entry.access == access and entry.state is not State.STOPPED
 
     # --- the switch and the journal -----------------------------------------------------------------------------------
 

@@ -1,11 +1,15 @@
 """Who a mobile node is: its link-layer address, by policy, gives its MN-Identifier (RFC 5213 §6.6)."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from p4pmip.mobility.config import Directory, Profile
 from p4pmip.node.config import Config, Lma, Mag, NodeSettings
 from p4pmip.node.context import link_id
 from p4pmip.wire.ethernet import mac as mac_octets
+
+_LOOKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,52 @@ def identities(config: Config, node: NodeSettings) -> Identities:
         {mac_octets(mac): mobile_node.nai.encode() for mobile_node in config.mobile_nodes for mac in mobile_node.mac},
         {link_id(port): port.realm for port in node.ports if port.role == "access" and port.realm is not None},
     )
+
+
+class Guests:
+    """Mobile nodes that are on an access link by its default realm alone: on each only so many at a time.
+
+    Who can send on a link can have any number of link-layer addresses there, and would take the realm's whole pool.
+
+    Args:
+        limits: Access link → how many.
+        there: Whether a link-layer address is registered on an access link, or about to be.
+    """
+
+    def __init__(self, limits: Mapping[int, int], there: Callable[[bytes, int], bool]) -> None:
+        self._limits = limits
+        self._there = there
+        self._guests: dict[int, dict[bytes, None]] = {link: {} for link in limits}
+
+    def note(self, mac: bytes, link: int) -> None:
+        """One is there from before a restart."""
+        if link in self._guests:
+            self._guests[link][mac] = None
+
+    def admit(self, mac: bytes, link: int) -> bool:
+        """Whether one may be registered: there is room, or it has its place already."""
+        guests, limit = self._guests[link], self._limits[link]
+        if mac in guests:
+            return True
+        if len(guests) >= limit:
+            # Who has left is found out when room is needed; of very many only some at once, each in its turn.
+            for other in [*islice(guests, _LOOKS)]:
+                del guests[other]
+                if self._there(other, link):
+                    self.note(other, link)
+        if len(guests) >= limit:
+            return False
+        self.note(mac, link)
+        return True
+
+
+def guest_limits(node: NodeSettings) -> dict[int, int]:
+    """How many mobile nodes each access link with a default realm takes for its sake."""
+    return {
+        link_id(port): port.default_realm_limit
+        for port in node.ports
+        if port.role == "access" and port.realm is not None
+    }
 
 
 def directory(config: Config, role: Lma | Mag) -> Directory:

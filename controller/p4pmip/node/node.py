@@ -29,7 +29,7 @@ from p4pmip.node.carrier import Carriers
 from p4pmip.node.commit import GroupCommit
 from p4pmip.node.config import Config
 from p4pmip.node.engines import lma_config, mag_config
-from p4pmip.node.identity import identities
+from p4pmip.node.identity import Guests, guest_limits, identities
 from p4pmip.node.inband import InBandTransport
 from p4pmip.node.install import Answered, Installer
 from p4pmip.node.links import Links, access_interfaces
@@ -82,6 +82,7 @@ class Node:
         self._observe = observe
         self._signalled = signalled
         self.identities = identities(config, self.settings)
+        self._guests = Guests(guest_limits(self.settings), self._attached)
         self.journal = GroupCommit(journal, self._log)
         records = self._rows = list(journal.load())
         counter = journal.restart_counter
@@ -128,6 +129,8 @@ class Node:
                     heartbeat.announce(engine)  # a new journal in the place of one that was lost (RFC 5847 §3.2)
                 for binding in engine.bindings():
                     self.switch.expect(binding)
+                    if (place := binding.access) is not None and place.mac not in self.identities.known:
+                        self._guests.note(place.mac, place.link)
             self._rows = []
             self.switch.session.watch(self._switch_changed)
             await self.switch.start(seconds)
@@ -281,6 +284,8 @@ class Node:
                 mn = self.identities.identify(mac, link)
                 if mn is None:
                     self.counters["unknown_mobile_node"] += 1
+                elif mac not in self.identities.known and not self._guests.admit(mac, link):
+                    self.counters["default_realm_full"] += 1
                 else:
                     self.attach(mn, link, mac)
             case access.Detached(link, mac):
@@ -298,6 +303,10 @@ class Node:
                 change = self.mag.release_ipv4 if released else self.mag.request_ipv4
                 change(service.binding.session_id, *self._clock())
                 self._act()
+
+    def _attached(self, mac: bytes, link: int) -> bool:
+        mn = self.identities.identify(mac, link)
+        return mn is not None and self.mag is not None and self.mag.attached(mn, AccessLink(link, mac))
 
     def _neighbour(self, effect: access.NeighbourChanged) -> None:
         self._spawn(self.switch.neighbour(effect.link, effect.address, effect.mac))

@@ -211,6 +211,12 @@ class Port(Section):
         description="access: this machine's interface behind the port: when it goes down, everybody on it has left",
     )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
+    default_realm_limit: StrictInt = Field(
+        64,
+        ge=1,
+        description="access: mobile nodes at a time that are here by the default realm alone; who stands in"
+        " `mobile_nodes` is neither counted nor refused",
+    )
     mtu: StrictInt = Field(1500, ge=1280, le=65535, description="of the link, in octets of IP")
     neighbours: dict[Address, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
     gateway: tuple[Address, ...] = Field((), description="next hops of the default routes (one per family)")
@@ -219,6 +225,8 @@ class Port(Section):
     def _realm_where_needed(self) -> "Port":
         if self.interface is not None and self.role != "access":
             raise ValueError("interface is for access ports: only there somebody can leave")
+        if "default_realm_limit" in self.model_fields_set and (self.role != "access" or self.realm is None):
+            raise ValueError("default_realm_limit is for access ports with a realm")
         if self.role == "service" and self.realm is None:
             raise ValueError("a service port needs a realm")
         if self.role == "transport" and self.realm is not None:
