@@ -282,8 +282,10 @@ class Lab:
             seconds, _, told = line.partition(" ")
             now = int(Decimal(seconds) * 10**9)
             asked = asked or (now >= since and "type: MODIFY" in told and entry in told)
-            if asked and told.endswith("Write answered: ok"):
-                return now
+            if asked and "Write answered: " in told:
+                if told.endswith("ok"):
+                    return now
+                asked = False  # all of it was refused, or taken back: it is asked for again
         raise figure1.Failure(f"no entry of {table} has been modified at {switch}")
 
     def signalled(self, sender: str) -> list[Decoded]:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,10 +138,10 @@ def advertisements(lab: Lab, mag: str) -> list[tuple[Ethernet, RouterAdvertiseme
     return found
 
 
-def echo_requests(lab: Lab, interface: str, pattern: int) -> dict[int, int]:
-    """When (ns) each echo request over IPv4 with a pattern arrived at an interface, by its number."""
+def echo_requests(frames: Iterable[Frame], pattern: int) -> dict[int, int]:
+    """When (ns) each echo request over IPv4 with a pattern arrived, by its number."""
     found = {}
-    for frame in lab.frames(interface):
+    for frame in frames:
         octets = frame.octets
         if octets[12:14] == b"\x08\0" and octets[23] == IPProtocol.ICMP and octets[34] == 8 and octets[-1] == pattern:
             found[int.from_bytes(octets[40:42], "big")] = frame.time
