@@ -211,6 +211,242 @@ def test_each_finding_names_place_value_and_choices(
     assert list(raised.value.findings) == [finding]
 
 
+LONG_REALM = "r" * 240 + "ü"
+"""With it, MAC@REALM has 255 octets."""
+
+
+def _long_default_realm(content: Document) -> None:
+    content["realms"][LONG_REALM] = {"ipv4_pool": "10.9.0.0/16"}
+    content["nodes"]["mag-1"]["ports"][1]["realm"] = LONG_REALM
+
+
+def _prefixes(first: str, second: str) -> Callable[[Document], None]:
+    def change(content: Document) -> None:
+        content["realms"]["operator-a"]["prefix_pool"] = "2001:db8:a::/48"
+        content["mobile_nodes"][0]["prefix"], content["mobile_nodes"][1]["prefix"] = first, second
+
+    return change
+
+
+def _two_names_of_a_switch(content: Document) -> None:
+    content["nodes"]["mag-1"]["target"] = "localhost:9559/1"
+    content["nodes"]["mag-2"]["target"] = "127.0.0.1:9559/1"
+
+
+def _two_ways_to_a_file(content: Document) -> None:
+    content["nodes"]["mag-1"]["journal"] = "mag-2.db"
+    content["nodes"]["mag-2"]["journal"] = f"{Path().absolute()}/mag-2.db"
+
+
+def _two_default_routes(content: Document) -> None:
+    for index, octet in ((0, 1), (1, 2)):
+        content["nodes"]["lma"]["ports"][index]["gateway"] = [f"192.0.2.{octet}"]
+
+
+def _routes(*to: str) -> Callable[[Document], None]:
+    return _set("nodes", "mag-1", "routes", to=[{"to": one, "via": "2001:db8:100::1", "port": 1} for one in to])
+
+
+def _neighbour_on_two_ports(content: Document) -> None:
+    content["nodes"]["lma"]["ports"][1]["neighbours"]["2001:db8:101::1"] = "02:00:00:00:00:99"
+
+
+UNUSABLE: list[tuple[Callable[[Document], None], str]] = [
+    (
+        _set("mobile_nodes", 0, "nai", to="ü" * 127),
+        f"mobile_nodes.0.nai: longer than 253 octets: '{'ü' * 127}'",
+    ),
+    (
+        _set("nodes", "mag-1", "mag", "identity", to="ü" * 127),
+        f"nodes.mag-1.mag.identity: longer than 253 octets: '{'ü' * 127}'",
+    ),
+    (
+        _long_default_realm,
+        f"nodes.mag-1.ports.1.realm: too long for MAC@REALM, the NAI of those who are not known: '{LONG_REALM}' "
+        "(valid: 240 octets)",
+    ),
+    (
+        _set("mobile_nodes", 0, "ipv4", to=167837706),
+        "mobile_nodes.0.ipv4: an address is a text: 167837706",
+    ),
+    (
+        _set("mobile_nodes", 0, "prefix", to=1),
+        "mobile_nodes.0.prefix: a network is a text: 1",
+    ),
+    (
+        _set("realms", "operator-a", "ipv4_pool", to=167837706),
+        "realms.operator-a.ipv4_pool: a network is a text: 167837706",
+    ),
+    (
+        _set("realms", "operator-a", "ipv4_router", to=167837697),
+        "realms.operator-a.ipv4_router: an address is a text: 167837697",
+    ),
+    (
+        _set("mobile_nodes", 0, "mac", to=["03:00:00:00:01:01"]),
+        "mobile_nodes.0.mac.0: a link-layer address of a node is not a group address: '03:00:00:00:01:01'",
+    ),
+    (
+        _set("mobile_nodes", 0, "mac", to=["00:00:00:00:00:00"]),
+        "mobile_nodes.0.mac.0: a link-layer address of a node is not all zeros: '00:00:00:00:00:00'",
+    ),
+    (
+        _set("mobile_nodes", 0, "mac", to=["00:00:5E:00:52:13"]),
+        "mobile_nodes.0.mac.0: the router's link-layer address on every access link (RFC 6543): '00:00:5E:00:52:13'",
+    ),
+    (
+        _set("realms", "operator-a", "ipv4_router", to="10.1.255.255"),
+        "realms.operator-a: ipv4_router 10.1.255.255 is no host address of ipv4_pool 10.1.0.0/16",
+    ),
+    (
+        _set("nodes", "mag-1", "admin", to="mag-2.db"),
+        "nodes.mag-2.journal: already that of nodes.mag-1.admin: 'mag-2.db'",
+    ),
+    (
+        _set("nodes", "mag-1", "admin", to="mag-1.db"),
+        "nodes.mag-1.admin: already that of nodes.mag-1.journal: 'mag-1.db'",
+    ),
+    (
+        _two_ways_to_a_file,
+        f"nodes.mag-2.journal: already that of nodes.mag-1: '{Path().absolute()}/mag-2.db'",
+    ),
+    (
+        _two_names_of_a_switch,
+        "nodes.mag-2.target: already that of nodes.mag-1: '127.0.0.1:9559/1'",
+    ),
+    (
+        _set("nodes", "lma", "ports", 0, "gateway", to=["192.0.2.1", "192.0.2.2"]),
+        "nodes.lma.ports.0: gateway: more than one of a family: 192.0.2.1, 192.0.2.2",
+    ),
+    (
+        _two_default_routes,
+        "nodes.lma.ports.1.gateway: there is a default route by ports.0: '192.0.2.2'",
+    ),
+    (
+        _routes("2001:db8:5::/48", "2001:db8:6::/48", "2001:DB8:5::/48"),
+        "nodes.mag-1.routes.2.to: already that of routes.0: '2001:db8:5::/48'",
+    ),
+    (
+        _set(
+            "nodes",
+            "mag-1",
+            "ports",
+            0,
+            "neighbours",
+            to={"2001:db8:100::1": "02:00:00:00:f0:01", "2001:DB8:100::1": "02:00:00:00:f0:02"},
+        ),
+        "nodes.mag-1.ports.0.neighbours: 2001:db8:100::1 is given twice",
+    ),
+    (
+        _neighbour_on_two_ports,
+        "nodes.lma.ports.1.neighbours: 2001:db8:101::1 has another address at ports.0, 02:00:00:00:f1:01: "
+        "'02:00:00:00:00:99'",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, "gateway", to=["192.0.2.1"]),
+        "nodes.mag-1.ports.1: gateway is for transport and service ports: an access port has mobile nodes only",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, "address", to=["192.0.2.1"]),
+        "nodes.mag-1.ports.1: address is for transport and service ports: an access port has mobile nodes only",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, "neighbours", to={"192.0.2.1": "02:00:00:00:00:01"}),
+        "nodes.mag-1.ports.1: neighbours is for transport and service ports: an access port has mobile nodes only",
+    ),
+    (
+        lambda content: content["nodes"]["lma"]["ports"].append({"number": 21, "role": "access"}),
+        "nodes.lma: ports with role access on a node without section mag: 21",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, "interface", to="eth 0"),
+        "nodes.mag-1.ports.1.interface: an interface's name has 1 to 15 octets, none of them a blank, '/' or ':': "
+        "'eth 0'",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, "interface", to="a/b"),
+        "nodes.mag-1.ports.1.interface: an interface's name has 1 to 15 octets, none of them a blank, '/' or ':': "
+        "'a/b'",
+    ),
+    (
+        _set("nodes", "mag-1", "ports", 1, "interface", to="x" * 16),
+        f"nodes.mag-1.ports.1.interface: wrong value: '{'x' * 16}' (valid: string of length 1..15)",
+    ),
+    (
+        _set("nodes", "mag-1", "mag", "initial_bindack_timeout", to=33.0),
+        "nodes.mag-1.mag: initial_bindack_timeout 33.0 is above max_bindack_timeout 32.0",
+    ),
+    (
+        _prefixes("2001:db8:a:10::/64", "2001:db8:a:10::/64"),
+        "mobile_nodes.1.prefix: overlaps that of mobile_nodes.0, 2001:db8:a:10::/64: '2001:db8:a:10::/64'",
+    ),
+    (
+        _prefixes("2001:db8:a:10::/63", "2001:db8:a:12::/64"),
+        "mobile_nodes.0.prefix: not of the length in which the realm's prefix_pool is given to others: "
+        "'2001:db8:a:10::/63' (valid: /64)",
+    ),
+]
+UNUSABLE += [
+    (
+        _set("realms", "operator-a", "ipv4_pool", to=pool),
+        f"realms.operator-a.ipv4_pool: no mobile node can have an address of {of}: '{pool}'",
+    )
+    for pool, of in (
+        ("0.0.0.0/0", "0.0.0.0/8"),
+        ("0.1.0.0/16", "0.0.0.0/8"),
+        ("127.1.0.0/16", "127.0.0.0/8"),
+        ("169.254.0.0/16", "169.254.0.0/16"),
+        ("224.0.0.0/4", "224.0.0.0/3"),
+        ("240.0.0.0/8", "224.0.0.0/3"),
+    )
+]
+UNUSABLE += [
+    (
+        _set("realms", "operator-a", "prefix_pool", to=pool),
+        f"realms.operator-a.prefix_pool: no mobile node can have an address of {of}: '{pool}'",
+    )
+    for pool, of in (("fe80::/10", "fe80::/10"), ("ff00::/8", "ff00::/8"), ("::/64", "::/8"), ("::/0", "::/8"))
+]
+
+
+@pytest.mark.parametrize(("change", "finding"), UNUSABLE)
+def test_what_cannot_work_is_one_line(change: Callable[[Document], None], finding: str, tmp_path: Path) -> None:
+    content = document(tmp_path)
+    change(content)
+    with pytest.raises(ConfigError) as raised:
+        parse(content)
+    assert list(raised.value.findings) == [f"configuration: {finding}"]
+
+
+def test_each_overlap_of_prefixes_has_its_line(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    content["realms"]["operator-a"] |= {"prefix_pool": "2001:db8:a::/48", "prefix_length": 63}
+    given = ("2001:db8:a:10::/63", "2001:db8:a:11::/64", "2001:db8:a:10::/64", "2001:db8:a:12::/63")
+    names = (f"mn-{number}@operator-a.example" for number in range(len(given)))
+    content["mobile_nodes"] = [
+        {"nai": name, "realm": "operator-a", "prefix": prefix} for name, prefix in zip(names, given, strict=True)
+    ]
+    with pytest.raises(ConfigError) as raised:
+        parse(content)
+    overlaps = [one for one in raised.value.findings if "overlaps" in one]
+    assert overlaps == [
+        f"configuration: mobile_nodes.{index}.prefix: overlaps that of mobile_nodes.0, {given[0]}: '{given[index]}'"
+        for index in (2, 1)
+    ]
+
+
+def test_prefixes_of_another_length_are_a_realms_choice(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    content["realms"]["operator-a"] |= {"prefix_pool": "2001:db8:a::/48", "prefix_length": 56}
+    content["mobile_nodes"][0]["prefix"] = "2001:db8:a:100::/56"
+    assert parse(content).mobile_nodes[0].prefix is not None
+
+
+def test_a_switch_may_have_device_id_0(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    content["nodes"]["mag-1"]["target"] = "127.0.0.1:9559/0"
+    assert parse(content).target("mag-1").device_id == 0
+
+
 def test_overlapping_prefix_pools_are_found(tmp_path: Path) -> None:
     content = document(tmp_path)
     for realm in content["realms"].values():

@@ -15,6 +15,7 @@ from p4pmip.node.client import NodeClient
 from p4pmip.node.config import ConfigError, load
 from p4pmip.node.desired import node_of_target
 from p4pmip.node.service import Service
+from p4pmip.node.status import health
 from p4pmip.p4runtime.messages import MESSAGES
 from p4pmip.p4runtime.quirks import PROFILES
 from p4pmip.p4runtime.target import Target, Tls
@@ -94,7 +95,9 @@ async def test_a_node_that_the_switch_does_not_know_waits_and_says_why(tmp_path:
         starting = asyncio.create_task(service.start())
         done, _ = await asyncio.wait({starting}, timeout=2.0)
         assert not done
-        assert not service.nodes
+        about = health(service.nodes["lma"])
+        assert not about["ready"]
+        assert about["switch"]["reason"]
         starting.cancel()
         await asyncio.wait({starting})
 

@@ -4,10 +4,14 @@ import asyncio
 import re
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
+import pytest
 from google.protobuf import text_encoding
-from tests.node.world import SECONDS, document, events_until, switches, write
+from tests.node.world import SECONDS, Document, document, events_until, switches, write
 
 from p4pmip.node.client import NodeClient
 
@@ -32,6 +36,10 @@ async def said(child: asyncio.subprocess.Process, words: str) -> str:
             if words in line:
                 return line
     raise AssertionError(f"it ended without saying {words!r}")
+
+
+def admin_places(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.admin")}
 
 
 async def bindings(folder: Path, name: str) -> list[dict[str, object]]:
@@ -95,3 +103,49 @@ async def test_a_bad_file_is_one_line_and_status_2(tmp_path: Path) -> None:
     _, errors = await child.communicate()
     assert child.returncode == 2
     assert len(errors.splitlines()) == 1
+
+
+def _foreign_address(folder: Path, mag: Document) -> str:
+    mag["signalling"]["address"] = "192.0.2.77"
+    return "signalling.address: Cannot assign requested address: '192.0.2.77:5436'"
+
+
+def _used_admin(folder: Path, mag: Document) -> str:
+    (folder / "mag-1.admin").touch()
+    return f"admin: cannot listen: there is a file that is no socket: '{folder / 'mag-1.admin'}'"
+
+
+def _spoilt_journal(folder: Path, mag: Document) -> str:
+    (folder / "mag-1.db").write_text("no database" * 100)
+    return f"journal: corrupt: file is not a database: '{folder / 'mag-1.db'}'"
+
+
+@pytest.mark.parametrize("with_switches", [True, False])
+@pytest.mark.parametrize("spoil", [_foreign_address, _used_admin, _spoilt_journal])
+async def test_what_one_node_cannot_open_keeps_all_from_starting(
+    spoil: Callable[[Path, Document], str], with_switches: bool, tmp_path: Path
+) -> None:
+    """Whether or not its switch is there, and before the other nodes touch theirs."""
+    content = document(tmp_path)
+    problem = spoil(tmp_path, content["nodes"]["mag-1"])
+    before = admin_places(tmp_path)
+    async with AsyncExitStack() as stack:
+        if with_switches:
+            await stack.enter_async_context(switches(tmp_path))
+        child = await start(write(tmp_path / "figure-1.toml", content), nodes=0)
+        async with asyncio.timeout(SECONDS):
+            _, errors = await child.communicate()
+    assert (child.returncode, errors.decode()) == (2, f"p4pmip: nodes.mag-1.{problem}\n")
+    assert admin_places(tmp_path) == before
+
+
+async def test_the_view_is_there_while_nodes_wait(tmp_path: Path) -> None:
+    child = await start(write(tmp_path / "figure-1.toml", document(tmp_path)), "--view=127.0.0.1:0", nodes=0)
+    url = (await said(child, "the live view is at")).split()[-1]
+    page = await asyncio.to_thread(lambda: urlopen(url).read())
+    assert b"<html" in page
+    child.send_signal(signal.SIGHUP)
+    assert "waiting for their switches" in await said(child, "not reloaded")
+    child.send_signal(signal.SIGTERM)
+    assert await child.wait() == 0
+    assert not admin_places(tmp_path)

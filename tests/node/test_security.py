@@ -385,7 +385,7 @@ async def test_broken_frames_of_the_transport_link_are_counted_by_reason(tmp_pat
         fabric.send(Plug("mag-1", 1), to_lma(said[:-1] + bytes((said[-1] ^ 1,))))  # its UDP checksum
         fabric.send(Plug("mag-1", 1), to_lma(signalling(b"\x3b\0")))
         await until(service, lambda: "truncated" in Counter(counted(service, "lma")) - told)
-        assert lma.transport_counters["malformed"] == 1
+        assert lma.signalling.counters["malformed"] == 1
         for _ in range(500):
             broken = bytearray(to_lma(random.choice((whole, said))))
             del broken[random.randrange(14, len(broken)) :]

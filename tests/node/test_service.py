@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.node.world import document, events_until, running, until, write
+from tests.node.world import document, events_until, running, switches, until, write
 
 from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Phase
@@ -98,6 +98,29 @@ async def test_the_switch_is_asked_before_the_anchor(tmp_path: Path) -> None:
                 told.append(listener.queue.get_nowait().what)
         kinds = [type(one.message if isinstance(one, Send) else one) for one in told]
         assert kinds.index(Install) < kinds.index(BindingUpdate)
+
+
+async def test_what_comes_before_a_node_serves_is_counted(tmp_path: Path) -> None:
+    """Its addresses are taken before its switch is there: messages are not handled, and the admin API is closed."""
+    content = document(tmp_path)
+    lma = (content["nodes"]["lma"]["signalling"]["address"], 5436)
+    service = Service(write(tmp_path / "figure-1.toml", content))
+    await service.open()
+    try:
+        node = service.nodes["lma"]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as early:
+            early.sendto(encode(BindingUpdate(1, BindingUpdateFlag.A | BindingUpdateFlag.P, 10, ())), lma)
+        await until(service, lambda: node.signalling.counters["not_ready"] == 1)
+        assert not node.lma or not node.lma.counters
+        with pytest.raises(P4pmipError, match="no node answers"):
+            await asyncio.to_thread(client(tmp_path, "lma").get, "/health")
+        async with switches(tmp_path):
+            await service.start()
+            await attach(service, tmp_path, "mag-1")
+            counted = (await asyncio.to_thread(client(tmp_path, "lma").get, "/counters"))["transport"]
+            assert counted["not_ready"] == 1
+    finally:
+        await service.stop()
 
 
 async def test_requests_that_make_no_sense_are_refused_with_the_choices(tmp_path: Path) -> None:

@@ -57,23 +57,25 @@ async def _run(service: Any, view: tuple[str, int] | None) -> int:
     wanted: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, wanted.put_nowait, number)
-    starting = asyncio.create_task(service.start(lambda name: _LOGGER.info("%s serves", name)))
     async with AsyncExitStack() as stack:
+        await service.open()
         stack.push_async_callback(service.stop)
+        if view is not None:
+            await _serve_view(service, view, stack)
+        starting = asyncio.create_task(service.start(lambda name: _LOGGER.info("%s serves", name)))
         asked = asyncio.create_task(wanted.get())
         while True:
             await asyncio.wait({asked} if starting.done() else {asked, starting}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
-                if view is not None:
-                    await _serve_view(service, view, stack)
-                    view = None
             if not asked.done():
                 continue
             if asked.result() is not signal.SIGHUP:
                 break
             if starting.done():
                 await _reload(service)
+            else:
+                _LOGGER.error("not reloaded: nodes are still waiting for their switches")
             asked = asyncio.create_task(wanted.get())
         if not starting.done():
             starting.cancel()

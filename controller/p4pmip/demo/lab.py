@@ -124,10 +124,11 @@ async def running(starter: Starter, keys: str, signalled: Signalled) -> AsyncIte
         for name in figure1.NODES:
             lab.events[name] = Events(config, name)
             journal = SqliteJournal.open(Path(folder, f"{name}.db"), name)
-            lab.nodes[name] = Node(config, name, targets[name], journal, lab.observe, arrived)
+            node = lab.nodes[name] = Node(config, name, targets[name], journal, lab.observe, arrived)
+            stack.push_async_callback(node.stop)
+            await node.open()
         for node in lab.nodes.values():
             await node.start()
-            stack.push_async_callback(node.stop)
         for switch in switches:
             switch.start()
         yield lab

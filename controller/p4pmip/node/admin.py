@@ -25,6 +25,7 @@ from p4pmip.node.desired import about
 from p4pmip.node.events import Events
 from p4pmip.node.node import Node
 from p4pmip.node.status import Metrics, counters, health
+from p4pmip.node.values import tcp_text
 from p4pmip.p4runtime.desired import desired_json
 from p4pmip.p4runtime.target import parse_target
 
@@ -54,17 +55,37 @@ class Admin:
         self._events = events
         self._left = left
         self._metrics = Metrics(node)
+        self._place = node.config.admin(node.name)
         self._hosts: frozenset[str] | None = None
         self._ending = asyncio.Event()
         self._runner: web.AppRunner | None = None
-        self._socket: tuple[Path, int] | None = None
+        self._socket: socket.socket | None = None
+        self._file: tuple[Path, int] | None = None
 
-    async def start(self) -> None:
-        """Listen where the configuration says.
+    def open(self) -> None:
+        """Take the place that the configuration says; whoever connects is refused until `start`.
 
         Raises:
             AdminError: Something else is there.
         """
+        try:
+            if isinstance(self._place, Path):
+                self._socket = _bind_unix(self._place)
+                self._file = self._place, os.stat(self._place).st_ino
+            else:
+                self._socket = _bind_tcp(*self._place)
+        except OSError as error:
+            raise self._error(error) from error
+
+    async def start(self) -> None:
+        """Listen; `open`s if that has not been done.
+
+        Raises:
+            AdminError: Something else is there.
+        """
+        if self._socket is None:
+            self.open()
+        assert self._socket is not None
         application = web.Application(middlewares=[self._guard])
         application.add_routes(
             [
@@ -82,36 +103,14 @@ class Admin:
         )
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        place = self._node.config.admin(self._node.name)
         try:
-            if isinstance(place, Path):
-                await self._listen_unix(self._runner, place)
-            else:
-                await self._listen_tcp(self._runner, *place)
+            await web.SockSite(self._runner, self._socket).start()
         except OSError as error:
-            await self._runner.cleanup()
-            where = f"nodes.{self._node.name}.admin"
-            raise AdminError(where, str(place), f"cannot listen: {error.strerror or error}") from error
-
-    async def _listen_unix(self, runner: web.AppRunner, path: Path) -> None:
-        _remove_stale(path)
-        listening = socket.socket(socket.AF_UNIX)
-        try:
-            # The file gets its mode from the socket (Linux); a umask would be that of everything else meanwhile.
-            os.fchmod(listening.fileno(), 0o600)
-            listening.bind(str(path))
-        except OSError:
-            listening.close()
-            raise
-        await web.SockSite(runner, listening).start()
-        self._socket = (path, os.stat(path).st_ino)
-
-    async def _listen_tcp(self, runner: web.AppRunner, host: str, port: int) -> None:
-        await web.TCPSite(runner, host, port).start()
-        shown = f"[{host}]" if ip_address(host).version == 6 else host
-        bound = runner.addresses[0][1]
-        names = {shown, "localhost"} if ip_address(host).is_loopback else {shown}
-        self._hosts = frozenset(f"{name}:{bound}" for name in names)
+            raise self._error(error) from error
+        if self._file is None:
+            host, port = self._socket.getsockname()[:2]
+            names = {host, "localhost"} if ip_address(host).is_loopback else {host}
+            self._hosts = frozenset(tcp_text(name, port) for name in names)
 
     @property
     def addresses(self) -> list[Any]:
@@ -124,10 +123,17 @@ class Admin:
         if self._runner is not None:
             await self._runner.cleanup()
         if self._socket is not None:
-            path, inode = self._socket
+            self._socket.close()
+        if self._file is not None:
+            path, inode = self._file
             with suppress(OSError):
                 if os.stat(path).st_ino == inode:
                     os.unlink(path)
+        self._runner = self._socket = self._file = None
+
+    def _error(self, error: OSError) -> AdminError:
+        shown = str(self._place) if isinstance(self._place, Path) else tcp_text(*self._place)
+        return AdminError("admin", shown, f"cannot listen: {error.strerror or error}")
 
     # --- requests -------------------------------------------------------------------------------------
 
@@ -219,6 +225,30 @@ class Admin:
             finally:
                 ending.cancel()
         return response
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    _remove_stale(path)
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        # The file gets its mode from the socket (Linux); a umask would be that of everything else meanwhile.
+        os.fchmod(bound.fileno(), 0o600)
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET if ip_address(host).version == 4 else socket.AF_INET6)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _remove_stale(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from p4pmip.errors import P4pmipError
-from p4pmip.node.schema import tcp_address
+from p4pmip.node.values import tcp_address
 from p4pmip.p4runtime.desired import UnixConnection
 
 Json = dict[str, Any]

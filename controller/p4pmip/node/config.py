@@ -20,7 +20,6 @@ from p4pmip.node.reference import kind
 from p4pmip.node.references import references
 from p4pmip.node.schema import (
     KEY_MAXIMUM,
-    SIGNALLING_PORT,
     Config,
     Engine,
     GrePolicy,
@@ -40,7 +39,6 @@ from p4pmip.p4runtime.target import load_inventory
 
 __all__ = [
     "KEY_MAXIMUM",
-    "SIGNALLING_PORT",
     "Config",
     "ConfigError",
     "Engine",

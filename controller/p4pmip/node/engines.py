@@ -14,7 +14,7 @@ from p4pmip.node import config as file
 from p4pmip.node.identity import directory
 from p4pmip.node.secret import read_secret
 from p4pmip.wire.authenticator import Algorithm, SecurityAssociation
-from p4pmip.wire.numbers import DEFAULT_CODEPOINTS
+from p4pmip.wire.numbers import DEFAULT_CODEPOINTS, SIGNALLING_PORT
 
 SESSION_LAST = (1 << 31) - 1
 SESSION_FIRST_BESIDE_LMA = 1 << 30
@@ -27,7 +27,7 @@ _GRANULARITY = {"session": Granularity.SESSION, "realm": Granularity.REALM}
 
 def signalling_endpoint(node: file.NodeSettings) -> Endpoint:
     """Where the node's signalling comes and goes."""
-    port = file.SIGNALLING_PORT if node.signalling.address.version == 4 else None
+    port = SIGNALLING_PORT if node.signalling.address.version == 4 else None
     return Endpoint(node.signalling.address, port)
 
 
@@ -119,6 +119,16 @@ def mag_config(config: file.Config, name: str, restart_counter: int = 0) -> MagC
     )
 
 
+def engine_configs(config: file.Config, name: str) -> list[LmaConfig | MagConfig]:
+    """The configurations of the engines of a node.
+
+    Raises:
+        P4pmipError: They cannot be had.
+    """
+    found = (lma_config(config, name), mag_config(config, name))
+    return [one for one in found if one is not None]
+
+
 def _common(settings: file.Engine) -> dict[str, Any]:
     return {
         "heartbeat_interval": settings.heartbeat_interval or None,
@@ -171,7 +181,7 @@ def _peer(name: str, peer: file.Peer, other: file.NodeSettings | None, request_u
     tunnel: IPAddress | None = peer.tunnel
     return Peer(
         peer.address,
-        file.SIGNALLING_PORT if isinstance(peer.address, IPv4Address) else None,
+        SIGNALLING_PORT if isinstance(peer.address, IPv4Address) else None,
         tunnel,
         Dialect(peer.dialect),
         None if peer.gre is None else _policy(peer.gre),

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from p4pmip.mobility.binding import IPAddress
-from p4pmip.node.schema import SIGNALLING_PORT, Config
+from p4pmip.node.schema import Config
+from p4pmip.wire.numbers import SIGNALLING_PORT
 
 GRE, MOBILITY, TUNNEL_PORT = "gre", "135", 5437
 _Ends = tuple[IPAddress, IPAddress]

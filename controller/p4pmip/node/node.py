@@ -30,15 +30,13 @@ from p4pmip.node.commit import GroupCommit
 from p4pmip.node.config import Config
 from p4pmip.node.engines import lma_config, mag_config
 from p4pmip.node.identity import Guests, guest_limits, identities
-from p4pmip.node.inband import InBandTransport
 from p4pmip.node.install import Answered, Installer
 from p4pmip.node.links import Links, access_interfaces
 from p4pmip.node.log import NodeLogger
 from p4pmip.node.presence import Presence
-from p4pmip.node.signalling import open_transport
+from p4pmip.node.signalling import STOPPING, Signalling
 from p4pmip.node.switch import SwitchChanged, SwitchControl
 from p4pmip.node.timer import Timer
-from p4pmip.node.transport import Transport
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
 from p4pmip.store.journal import Journal
@@ -64,6 +62,7 @@ class Node:
     Attributes:
         counters: What the node itself refused or could not do, by name.
         installer: Brings changes of sessions to switch and journal.
+        signalling: Where its messages come and go.
     """
 
     def __init__(
@@ -93,35 +92,37 @@ class Node:
         self.switch = SwitchControl(config, name, target, records, self.journal.remember)
         idle = self.settings.mag.idle_timeout if self.settings.mag else AccessSettings().idle_timeout
         self.links = Links(
-            config,
-            self.settings,
-            AccessSettings(idle_timeout=idle),
-            self._access,
-            self._neighbour,
-            self.binding,
+            config, self.settings, AccessSettings(idle_timeout=idle), self._access, self._neighbour, self.binding
         )
         self.presence = Presence(self.switch.session, self.links)
-        self._transport: Transport | None = None
-        self._stopping = False
+        self.signalling = Signalling(self.settings, self.links, self.switch.session.writer, self._received, self._spawn)
         self.installer = Installer(self.switch, self.journal, self._log)
         self._timer = Timer(self._timed)
         self._acting = False
-        self._outbox: list[mobility.Send] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
+        self._stack.push_async_callback(self.journal.close)
 
     # --- life -----------------------------------------------------------------------------------------
 
+    async def open(self) -> None:
+        """Take hold of the signalling address; what comes there before the node serves is counted, and no more.
+
+        Raises:
+            TransportError: It cannot be used on this machine.
+        """
+        await self.signalling.open()
+        self._stack.callback(self.signalling.close)
+
     async def start(self, seconds: float | None = 10.0) -> None:
-        """Restore what the journal holds, bring the switch to it, and open for signalling.
+        """After `open`: restore what the journal holds, bring the switch to it, and serve.
 
         Waits `seconds` for the switch, or for ever.
 
         Raises:
-            P4pmipError: The switch, the journal or the signalling address cannot be used; nothing stays open.
+            P4pmipError: The switch or the journal cannot be used; nothing stays open.
         """
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.journal.close)
+        async with self._stack.pop_all() as stack:
             now, utc = self._clock()
             for engine in self.engines:
                 engine.restore(self._rows, now, utc)
@@ -143,10 +144,9 @@ class Node:
                 self._spawn(self.presence.watch(self.settings.mag.idle_timeout / 2))
             if interfaces := access_interfaces(self.settings):
                 self._spawn(Carriers(interfaces, self.link_down).run())
-            self._transport = await open_transport(self.settings, self.links, self._received)
-            stack.callback(self._transport.close)
             for link, address in self.switch.unresolved():
                 self.links.resolve(link, address)
+            self.signalling.closed = ""
             self._act()
             for service in self.links.access.services():
                 # Nobody watched meanwhile: who has left is found out now, not an idle timeout later.
@@ -155,7 +155,7 @@ class Node:
 
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, and close; the bindings stay in journal and switch."""
-        self._stopping = True
+        self.signalling.closed = STOPPING
         await self.installer.drain(DRAIN_SECONDS)
         await self._stack.aclose()
 
@@ -168,17 +168,8 @@ class Node:
 
     # --- another configuration --------------------------------------------------------------------------
 
-    def prepare(self, config: Config) -> list[LmaConfig | MagConfig]:
-        """The configurations of the engines by another version of the file, for `reconfigure`.
-
-        Raises:
-            P4pmipError: They cannot be had; nothing has changed.
-        """
-        found = (lma_config(config, self.name), mag_config(config, self.name))
-        return [one for one in found if one is not None]
-
     async def reconfigure(self, config: Config, engines: list[LmaConfig | MagConfig]) -> None:
-        """Go on with another version of the configuration; see `reload` for what may differ."""
+        """Go on with another version of the configuration, and engines by it; see `reload` for what may differ."""
         self.config, self.settings = config, config.nodes[self.name]
         self.identities = identities(config, self.settings)
         await self.switch.reconfigure(config)
@@ -244,17 +235,9 @@ class Node:
             self.mag.link_down(link, *self._clock())
             self._act()
 
-    @property
-    def transport_counters(self) -> Counter[str]:
-        """What the transport of the signalling could not do."""
-        return Counter() if self._transport is None else self._transport.counters
-
     # --- inputs ---------------------------------------------------------------------------------------
 
     def _received(self, octets: bytes, source: Endpoint, destination: Endpoint) -> None:
-        if self._stopping:
-            self.counters["stopping"] += 1
-            return
         self._signalled(octets, source, destination)
         self._engine_for(octets, source).receive(octets, source, destination, *self._clock())
         self._act()
@@ -335,7 +318,7 @@ class Node:
         self._observe(self.name, effect)
         match effect:
             case mobility.Send():
-                self._send(engine, effect)
+                (self.signalling.send_behind_switch if engine is self.mag else self.signalling.send)(effect)
             case mobility.Install():
                 self.installer.start(effect, functools.partial(self._answer, engine))
             case mobility.Journal():
@@ -354,26 +337,8 @@ class Node:
                         "%s", effect.outcome
                     )
             case mobility.ParameterProblem():
-                # Beside a raw socket, ICMPv6 is the kernel's; what it would say is counted.
                 self.counters["parameter_problem"] += 1
-                if isinstance(self._transport, InBandTransport):
-                    self._transport.parameter_problem(effect.octets, effect.pointer, effect.source)
-
-    def _send(self, engine: Engine, effect: mobility.Send) -> None:
-        """First the switch, then the message: once an LMA has a PBU, packets with its key may come."""
-        if engine is self.mag and (self._outbox or not self.switch.session.writer.flushed):
-            self._outbox.append(effect)
-            if len(self._outbox) == 1:
-                self._spawn(self._empty_outbox())
-        elif self._transport is not None:
-            self._transport.send(effect.octets, effect.destination)
-
-    async def _empty_outbox(self) -> None:
-        await self.switch.session.writer.flush()
-        messages, self._outbox = self._outbox, []
-        if self._transport is not None:
-            for effect in messages:
-                self._transport.send(effect.octets, effect.destination)
+                self.signalling.parameter_problem(effect)
 
     def _about(self, session_id: int | None) -> NodeLogger:
         """A logger of lines about a session."""

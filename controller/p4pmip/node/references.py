@@ -1,12 +1,16 @@
 """What a configuration says in one place about another: names that must exist, things that must not collide."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from ipaddress import IPv6Network, ip_address, ip_network
 from itertools import combinations
 from pathlib import Path
 
 from p4pmip.errors import P4pmipError
-from p4pmip.node.schema import Config, IPAddress, MobileNode, NodeSettings, Realm
+from p4pmip.node.schema import Config, MobileNode, NodeSettings, Realm
 from p4pmip.node.secret import read_secret
+from p4pmip.node.values import NAI_MAXIMUM, IPAddress, tcp_text
 
 _SOCKET_PATH = 107
 """Octets of a Unix socket's path (unix(7))."""
@@ -17,6 +21,7 @@ def references(config: Config) -> Iterator[str]:
     for index, mobile_node in enumerate(config.mobile_nodes):
         yield from _mobile_node(config, f"mobile_nodes.{index}", mobile_node)
     yield from _doubles(config)
+    yield from _overlapping_prefixes(config)
     yield from _pools(config)
     for name, node in config.nodes.items():
         yield from _role(config, name, node)
@@ -40,10 +45,14 @@ def _mobile_node(config: Config, where: str, mobile_node: MobileNode) -> Iterato
             yield f"{where}.ipv4: no host address of the realm's ipv4_pool {pool}: '{address}'"
         elif address == realm.router:
             yield f"{where}.ipv4: the router's address in realm {mobile_node.realm}: '{address}'"
-    if mobile_node.prefix is not None and (
-        realm.prefix_pool is None or not mobile_node.prefix.subnet_of(realm.prefix_pool)
-    ):
-        yield f"{where}.prefix: not in the realm's prefix_pool {realm.prefix_pool}: '{mobile_node.prefix}'"
+    prefix = mobile_node.prefix
+    if prefix is not None and (realm.prefix_pool is None or not prefix.subnet_of(realm.prefix_pool)):
+        yield f"{where}.prefix: not in the realm's prefix_pool {realm.prefix_pool}: '{prefix}'"
+    elif prefix is not None and prefix.prefixlen != realm.prefix_length:
+        yield (
+            f"{where}.prefix: not of the length in which the realm's prefix_pool is given to others: '{prefix}' "
+            f"(valid: /{realm.prefix_length})"
+        )
 
 
 def _doubles(config: Config) -> Iterator[str]:
@@ -52,12 +61,23 @@ def _doubles(config: Config) -> Iterator[str]:
         keys: list[tuple[str, object]] = [("nai", mobile_node.nai), *(("mac", mac) for mac in mobile_node.mac)]
         if mobile_node.ipv4 is not None:
             keys.append((f"ipv4 of realm {mobile_node.realm}", mobile_node.ipv4))
-        if mobile_node.prefix is not None:
-            keys.append(("prefix", mobile_node.prefix))
         for kind, value in keys:
             first = seen.setdefault((kind, value), index)
             if first != index:
                 yield f"mobile_nodes.{index}: {kind} is already that of mobile_nodes.{first}: '{value}'"
+
+
+def _overlapping_prefixes(config: Config) -> Iterator[str]:
+    given = [(one.prefix, index) for index, one in enumerate(config.mobile_nodes) if one.prefix is not None]
+    around: list[tuple[IPv6Network, int]] = []
+    # In this order whatever lies in a prefix comes right after it.
+    for prefix, index in sorted(given, key=lambda one: (one[0].network_address, one[0].prefixlen, one[1])):
+        while around and not prefix.subnet_of(around[-1][0]):
+            around.pop()
+        if around:
+            other, first = around[-1]
+            yield f"mobile_nodes.{index}.prefix: overlaps that of mobile_nodes.{first}, {other}: '{prefix}'"
+        around.append((prefix, index))
 
 
 def _pools(config: Config) -> Iterator[str]:
@@ -157,6 +177,11 @@ def _ports(config: Config, where: str, node: NodeSettings) -> Iterator[str]:
     for index, port in enumerate(node.ports):
         if port.realm is not None and port.realm not in config.realms:
             yield f"{where}.ports.{index}.realm: unknown realm: {port.realm!r} (valid: {', '.join(config.realms)})"
+        elif port.role == "access" and len(f"{bytes(6).hex()}@{port.realm}".encode()) > NAI_MAXIMUM:
+            yield (
+                f"{where}.ports.{index}.realm: too long for MAC@REALM, the NAI of those who are not known: "
+                f"{port.realm!r} (valid: {NAI_MAXIMUM - 13} octets)"
+            )
     if node.mag is not None and not any(port.role == "access" for port in node.ports):
         yield f"{where}.ports: a MAG needs a port with role access"
     if not any(port.role == "transport" for port in node.ports) and not (node.mag and node.lma):
@@ -168,6 +193,27 @@ def _ports(config: Config, where: str, node: NodeSettings) -> Iterator[str]:
             yield f"{where}.routes.{index}.port: no transport port: {route.port} (valid: {choices})"
         if route.via.version != route.to.version:
             yield f"{where}.routes.{index}.via: not of the family of {route.to}: '{route.via}'"
+    yield from _next_hops(where, node)
+
+
+def _next_hops(where: str, node: NodeSettings) -> Iterator[str]:
+    """A switch has one way to a destination, and a neighbour of its network one link-layer address."""
+    ways: dict[object, str] = {}
+    macs: dict[object, tuple[str, str]] = {}
+    for index, route in enumerate(node.routes):
+        first = ways.setdefault((None, route.to), f"routes.{index}")
+        if first != f"routes.{index}":
+            yield f"{where}.routes.{index}.to: already that of {first}: '{route.to}'"
+    for index, port in enumerate(node.ports):
+        for gateway in port.gateway:
+            everything = ip_network("0.0.0.0/0" if gateway.version == 4 else "::/0")
+            first = ways.setdefault((port.realm, everything), f"ports.{index}")
+            if first != f"ports.{index}":
+                yield f"{where}.ports.{index}.gateway: there is a default route by {first}: '{gateway}'"
+        for address, mac in port.neighbours.items():
+            known, first = macs.setdefault((port.realm, address), (mac, f"ports.{index}"))
+            if known != mac and not address.is_link_local:
+                yield f"{where}.ports.{index}.neighbours: {address} has another address at {first}, {known}: '{mac}'"
 
 
 def _target(config: Config, name: str, node: NodeSettings) -> Iterator[str]:
@@ -213,30 +259,35 @@ def _reaches(node: NodeSettings, address: IPAddress) -> bool:
 
 
 def _shared(config: Config) -> Iterator[str]:
-    """What only one node of a file may have."""
-    what: dict[str, Callable[[str, NodeSettings], object]] = {
-        "target": lambda name, _: _place(config, name),
-        "journal": lambda name, _: config.journal(name),
-        "admin": lambda name, _: config.admin(name),
-        "signalling.address": lambda _, node: node.signalling.address,
-        "tunnel.address": lambda _, node: node.tunnel.address,
+    """What only one node of a file may have, and only once."""
+    what: dict[tuple[str, ...], Callable[[str, str], object]] = {
+        ("target",): lambda name, _: _switch(config, name),
+        ("journal", "admin"): lambda name, key: config.journal(name) if key == "journal" else config.admin(name),
+        ("signalling.address",): lambda name, _: config.nodes[name].signalling.address,
+        ("tunnel.address",): lambda name, _: config.nodes[name].tunnel.address,
     }
-    for key, value_of in what.items():
-        seen: dict[object, str] = {}
-        for name, node in config.nodes.items():
-            first = seen.setdefault(value_of(name, node), name)
-            if first != name:
-                yield f"nodes.{name}.{key}: already that of nodes.{first}: '{_shown(value_of(name, node))}'"
+    for keys, value_of in what.items():
+        seen: dict[object, tuple[str, str]] = {}
+        for name in config.nodes:
+            for key in keys:
+                value = value_of(name, key)
+                first = seen.setdefault(os.path.realpath(value) if isinstance(value, Path) else value, (name, key))
+                if first != (name, key):
+                    where = f"nodes.{first[0]}" + (f".{first[1]}" if first[1] != key else "")
+                    shown = tcp_text(*value) if isinstance(value, tuple) else value
+                    yield f"nodes.{name}.{key}: already that of {where}: '{shown}'"
 
 
-def _place(config: Config, name: str) -> str:
+def _switch(config: Config, name: str) -> str:
     """Where the switch of a node is, whatever the file calls it."""
     try:
         target = config.target(name)
     except P4pmipError:
         return config.nodes[name].target
-    return f"{target.address}/{target.device_id}"
-
-
-def _shown(value: object) -> str:
-    return f"{value[0]}:{value[1]}" if isinstance(value, tuple) else str(value)
+    host, _, port = target.address.rpartition(":")
+    host = host.lower().removeprefix("[").removesuffix("]")
+    if host == "unix":
+        return f"unix:{os.path.realpath(port)}/{target.device_id}"
+    with suppress(ValueError):
+        host = str(ip_address("127.0.0.1" if host == "localhost" else host))
+    return f"{tcp_text(host, int(port))}/{target.device_id}"

@@ -3,85 +3,37 @@
 Finished configurations are frozen. What needs more than one section to be judged stands in `references`.
 """
 
-import re
-import string
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    Strict,
-    StrictBool,
-    StrictInt,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, model_validator
 
+from p4pmip.node.values import (
+    Address,
+    AdminText,
+    Destination,
+    FilePath,
+    InterfaceName,
+    IPAddress,
+    Ipv4Pool,
+    Ipv4Text,
+    MacText,
+    MobileNodeMac,
+    Nai,
+    Name,
+    Neighbours,
+    Number,
+    Prefix,
+    PrefixPool,
+    tcp_address,
+)
 from p4pmip.p4runtime.target import Target, parse_target
 
-IPAddress = IPv4Address | IPv6Address
 GreWanted = Literal["none", "mode", "key"]
 DialectName = Literal["draft-00", "rfc5845", "rfc5845-strict"]
-SIGNALLING_PORT = 5436
 KEY_MAXIMUM = 2**32 - 1
-
-
-def _mac(text: str) -> str:
-    octets = text.lower().split(":")
-    if len(octets) != 6 or any(len(octet) != 2 or set(octet) - set("0123456789abcdef") for octet in octets):
-        raise ValueError("a link-layer address is six octets, as in 02:00:00:00:00:01")
-    if int(octets[0], 16) & 1:
-        raise ValueError("a link-layer address of a node is not a group address")
-    return ":".join(octets)
-
-
-def _beside(path: Path, info: ValidationInfo) -> Path:
-    return path if info.context is None else info.context["folder"] / path
-
-
-def _name(text: str) -> str:
-    if not text or text.startswith((".", "-")) or set(text) - _OF_NAMES:
-        raise ValueError("letters, digits, '.', '_' and '-', and neither '.' nor '-' first")
-    return text
-
-
-def _admin(text: str) -> str:
-    address = tcp_address(text)
-    if address is not None and ip_address(address[0]).is_unspecified:
-        raise ValueError("every request names the address that it is for: give the one to listen at")
-    if address is None and re.fullmatch(r"[^/]*:\d+", text):
-        raise ValueError("neither ADDRESS:PORT, with a numeric address, nor a socket's path (which may be ./PATH)")
-    return text
-
-
-_OF_NAMES = frozenset(f"{string.ascii_letters}{string.digits}._-")
-Number = Annotated[float, Strict()]
-Name = Annotated[str, AfterValidator(_name)]
-
-
-def _address_text(value: object) -> object:
-    if not isinstance(value, str | IPv4Address | IPv6Address):
-        raise ValueError("an address is a text")
-    return value
-
-
-def _of_one_node(address: IPAddress) -> IPAddress:
-    if address.is_multicast or address.is_unspecified or "%" in str(address) or str(address) == "255.255.255.255":
-        raise ValueError("not the address of one node")
-    return address
-
-
-Address = Annotated[IPAddress, BeforeValidator(_address_text), AfterValidator(_of_one_node)]
-MacText = Annotated[str, AfterValidator(_mac)]
-FilePath = Annotated[Path, AfterValidator(_beside)]
-"""A file; where its path is relative, it is relative to the configuration file."""
 
 
 class Section(BaseModel):
@@ -106,10 +58,10 @@ class GrePolicy(Section):
 class Realm(Section):
     """One operator's address space. Realms may overlap: what keeps them apart is the GRE key."""
 
-    ipv4_pool: IPv4Network | None = Field(None, description="IPv4 home addresses (RFC 5844)")
-    ipv4_router: IPv4Address | None = Field(None, description="IPv4 default router; default: the pool's first address")
-    prefix_pool: IPv6Network | None = Field(None, description="home network prefixes are cut from here")
-    prefix_length: StrictInt = Field(64, ge=1, le=64, description="length of one home network prefix")
+    ipv4_pool: Ipv4Pool | None = Field(None, description="IPv4 home addresses (RFC 5844)")
+    ipv4_router: Ipv4Text | None = Field(None, description="IPv4 default router; default: the pool's first address")
+    prefix_pool: PrefixPool | None = Field(None, description="home network prefixes are cut from here")
+    prefix_length: StrictInt = Field(64, ge=1, le=64, description="length of one home network prefix; SLAAC needs 64")
     dns: tuple[Address, ...] = Field((), description="recursive name servers told to the mobile nodes")
     gre: GrePolicy = Field(GrePolicy(wanted="key", required=False), description="policy of sessions of this realm")
     keys: Literal["session", "realm"] = Field("session", description="what one pair of GRE keys stands for")
@@ -122,6 +74,8 @@ class Realm(Section):
             raise ValueError(f"ipv4_pool {self.ipv4_pool} has no room for a router and a mobile node (/30 or shorter)")
         if self.ipv4_router is not None and (self.ipv4_pool is None or self.ipv4_router not in self.ipv4_pool):
             raise ValueError(f"ipv4_router {self.ipv4_router} is not in ipv4_pool {self.ipv4_pool}")
+        if self.ipv4_pool and self.ipv4_router in (self.ipv4_pool.network_address, self.ipv4_pool.broadcast_address):
+            raise ValueError(f"ipv4_router {self.ipv4_router} is no host address of ipv4_pool {self.ipv4_pool}")
         if self.prefix_pool is not None and self.prefix_pool.prefixlen > self.prefix_length:
             raise ValueError(f"prefix_pool {self.prefix_pool} is longer than prefix_length {self.prefix_length}")
         return self
@@ -135,11 +89,11 @@ class Realm(Section):
 class MobileNode(Section):
     """The policy profile of one mobile node (RFC 5213 §6.2)."""
 
-    nai: str = Field(min_length=1, max_length=253, description="MN-Identifier (RFC 4283)")
+    nai: Nai = Field(min_length=1, description="MN-Identifier (RFC 4283)")
     realm: str = Field(description="the operator whose addresses it has")
-    mac: tuple[MacText, ...] = Field((), description="link-layer addresses by which a MAG knows it")
-    ipv4: IPv4Address | None = Field(None, description="IPv4 home address; default: from the realm's pool")
-    prefix: IPv6Network | None = Field(None, description="home network prefix; default: from the realm's pool")
+    mac: tuple[MobileNodeMac, ...] = Field((), description="link-layer addresses by which a MAG knows it")
+    ipv4: Ipv4Text | None = Field(None, description="IPv4 home address; default: from the realm's pool")
+    prefix: Prefix | None = Field(None, description="home network prefix; default: from the realm's pool")
 
 
 class Peer(Section):
@@ -204,10 +158,8 @@ class Port(Section):
     vlan: StrictInt | None = Field(None, ge=1, le=4094, description="default: untagged frames")
     mac: MacText | None = Field(None, description="the node's own link-layer address on this port")
     address: tuple[Address, ...] = Field((), description="addresses the node answers for on this port")
-    interface: str | None = Field(
+    interface: InterfaceName | None = Field(
         None,
-        min_length=1,
-        max_length=15,
         description="access: this machine's interface behind the port: when it goes down, everybody on it has left",
     )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
@@ -218,7 +170,7 @@ class Port(Section):
         " `mobile_nodes` is neither counted nor refused",
     )
     mtu: StrictInt = Field(1500, ge=1280, le=65535, description="of the link, in octets of IP")
-    neighbours: dict[Address, MacText] = Field(default_factory=dict, description="static next hops; others by ARP/ND")
+    neighbours: Neighbours = Field(default_factory=dict, description="static next hops; others by ARP/ND")
     gateway: tuple[Address, ...] = Field((), description="next hops of the default routes (one per family)")
 
     @model_validator(mode="after")
@@ -231,13 +183,18 @@ class Port(Section):
             raise ValueError("a service port needs a realm")
         if self.role == "transport" and self.realm is not None:
             raise ValueError("a transport port has no realm")
+        for key in ("address", "neighbours", "gateway"):
+            if self.role == "access" and getattr(self, key):
+                raise ValueError(f"{key} is for transport and service ports: an access port has mobile nodes only")
+        if len({gateway.version for gateway in self.gateway}) < len(self.gateway):
+            raise ValueError(f"gateway: more than one of a family: {', '.join(map(str, self.gateway))}")
         return self
 
 
 class Route(Section):
     """A static route of the transport network."""
 
-    to: IPv4Network | IPv6Network = Field(description="destination")
+    to: Destination = Field(description="destination")
     via: Address = Field(description="next hop")
     port: StrictInt = Field(description="the port that it is reached by")
 
@@ -317,19 +274,17 @@ class Mag(Engine):
     enable_mag_local_routing: StrictBool = Field(
         False, description="RFC 5213 §9.2: mobile nodes of one realm reach each other here, not by way of the LMA"
     )
-    identity: str = Field("", max_length=253, description="MAG-Identity, for revocations of everything (RFC 5846 §9.2)")
+    identity: Nai = Field("", description="MAG-Identity, for revocations of everything (RFC 5846 §9.2)")
     idle_timeout: Number = Field(60.0, gt=0, description="seconds without traffic before a node is probed")
 
-
-def tcp_address(text: str) -> tuple[str, int] | None:
-    """`ADDRESS:PORT` or `[ADDRESS]:PORT` in its parts; None if the text is no such thing."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535 or "/" in host:
-        return None
-    try:
-        return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
-    except ValueError:
-        return None
+    @model_validator(mode="after")
+    def _timeouts(self) -> "Mag":
+        if self.initial_bindack_timeout > self.max_bindack_timeout:
+            raise ValueError(
+                f"initial_bindack_timeout {self.initial_bindack_timeout} is above "
+                f"max_bindack_timeout {self.max_bindack_timeout}"
+            )
+        return self
 
 
 class TunnelSettings(Section):
@@ -350,7 +305,7 @@ class NodeSettings(Section):
     tunnel: TunnelSettings = Field(description="its tunnel end point")
     target: str = Field(description="the switch: HOST:PORT[/DEVICE_ID], or the name of a target in `inventory`")
     journal: FilePath | None = Field(None, description="SQLite file of the bindings; default: NODE.db beside the file")
-    admin: Annotated[str, AfterValidator(_admin)] | None = Field(
+    admin: AdminText | None = Field(
         None, description="admin API: a Unix socket's path, or ADDRESS:PORT; default: NODE.sock beside the file"
     )
     reconcile_interval: Number = Field(
@@ -370,6 +325,9 @@ class NodeSettings(Section):
             raise ValueError("a node needs a section lma, mag or both")
         if self.lma is not None and self.mag is not None and self.mag.enable_mag_local_routing:
             raise ValueError("mag.enable_mag_local_routing: not on a node that is an LMA, too")
+        access = [str(port.number) for port in self.ports if port.role == "access"]
+        if access and self.mag is None:
+            raise ValueError(f"ports with role access on a node without section mag: {', '.join(access)}")
         numbers = [(port.number, port.vlan) for port in self.ports]
         doubles = sorted({number for number in numbers if numbers.count(number) > 1}, key=str)
         if doubles:

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.admin import Admin
-from p4pmip.node.engines import load
+from p4pmip.node.engines import engine_configs, load
 from p4pmip.node.events import Events
 from p4pmip.node.log import of_node
 from p4pmip.node.node import Node
@@ -20,7 +20,7 @@ class Service:
     """Some nodes of a configuration file.
 
     Attributes:
-        nodes: By name, once started.
+        nodes: By name, once open.
         events: Of each node.
         admins: The admin API of each node.
     """
@@ -42,32 +42,19 @@ class Service:
         self.admins: dict[str, Admin] = {}
         self._stack = AsyncExitStack()
 
-    async def start(self, ready: Callable[[str], None] = lambda _name: None) -> None:
-        """Start every node, side by side; each waits for its switch as long as it takes.
-
-        Args:
-            ready: Told the name of each node that serves.
+    async def open(self) -> None:
+        """Take hold of all that the nodes need of this machine; no switch is touched.
 
         Raises:
             P4pmipError: A journal, a signalling address or a socket cannot be used; nothing stays open.
         """
         async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for name in self.names:
-                        group.create_task(self._start(name, stack, ready))
-            except BaseExceptionGroup as failed:
-                mine, rest = failed.split(P4pmipError)
-                if rest is not None or mine is None:
-                    raise
-                raise _first(mine) from None
+            for name in self.names:
+                with of_node(name), _placed(f"nodes.{name}"):
+                    await self._open(name, stack)
             self._stack = stack.pop_all()
 
-    async def _start(self, name: str, stack: AsyncExitStack, ready: Callable[[str], None]) -> None:
-        with of_node(name):
-            await self._start_node(name, stack, ready)
-
-    async def _start_node(self, name: str, stack: AsyncExitStack, ready: Callable[[str], None]) -> None:
+    async def _open(self, name: str, stack: AsyncExitStack) -> None:
         config = self.config
         # A journal that is new has lost whatever there was: the time is larger than any restart counter before.
         journal = SqliteJournal.open(config.journal(name), name, restart_counter())
@@ -77,13 +64,41 @@ class Service:
         except BaseException:
             journal.close()
             raise
-        await node.start(None)
         stack.push_async_callback(_stop, node)
+        await node.open()
         admin = Admin(node, events, self._moved)
-        await admin.start()
+        admin.open()
         stack.push_async_callback(admin.stop)
         self.nodes[name], self.events[name], self.admins[name] = node, events, admin
-        ready(name)
+
+    async def start(self, ready: Callable[[str], None] = lambda _name: None) -> None:
+        """Start every node, side by side; each waits for its switch as long as it takes. `open`s if need be.
+
+        Args:
+            ready: Told the name of each node that serves.
+
+        Raises:
+            P4pmipError: As of `open`; nothing stays open.
+        """
+        if not self.nodes:
+            await self.open()
+        async with self._stack.pop_all() as stack:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name in self.names:
+                        group.create_task(self._start(name, ready))
+            except BaseExceptionGroup as failed:
+                mine, rest = failed.split(P4pmipError)
+                if rest is not None or mine is None:
+                    raise
+                raise _first(mine) from None
+            self._stack = stack.pop_all()
+
+    async def _start(self, name: str, ready: Callable[[str], None]) -> None:
+        with of_node(name), _placed(f"nodes.{name}"):
+            await self.nodes[name].start(None)
+            await self.admins[name].start()
+            ready(name)
 
     async def stop(self) -> None:
         """Stop every node; bindings stay."""
@@ -97,7 +112,7 @@ class Service:
         """
         config = load(self._path)
         told = changes(self.config, config, self.names)
-        prepared = [(node, node.prepare(told.applicable)) for node in self.nodes.values()]
+        prepared = [(node, engine_configs(told.applicable, node.name)) for node in self.nodes.values()]
         for node, engines in prepared:
             with of_node(node.name):
                 await node.reconfigure(told.applicable, engines)
@@ -115,6 +130,16 @@ class Service:
 async def _stop(node: Node) -> None:
     with of_node(node.name):
         await node.stop()
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """What cannot be used stands at that place of the file."""
+    try:
+        yield
+    except P4pmipError as error:
+        error.place = f"{where}.{error.place}"
+        raise
 
 
 def restart_counter() -> int:

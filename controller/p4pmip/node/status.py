@@ -59,7 +59,7 @@ def counters(node: Node) -> dict[str, dict[str, int]]:
         "drift": node.switch.session.drift,
         "packets_dropped": node.switch.session.packet_queue.dropped,
         "journal": node.journal.counters,
-        "transport": node.transport_counters,
+        "transport": node.signalling.counters,
     }
     if node.lma is not None:
         parts["lma"] = node.lma.counters

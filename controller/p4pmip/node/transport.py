@@ -65,11 +65,13 @@ class UdpTransport(asyncio.DatagramProtocol):
             TransportError: It is not this machine's, or taken.
         """
         protocol = cls(Endpoint(address, port), receive)
-        loop = asyncio.get_running_loop()
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            await loop.create_datagram_endpoint(lambda: protocol, local_addr=(str(address), port))
+            bound.bind((str(address), port))  # here, since uvloop does not say why it cannot
         except OSError as error:
+            bound.close()
             raise TransportError("signalling.address", f"{address}:{port}", error.strerror or str(error)) from error
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: protocol, sock=bound)
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -12,8 +12,8 @@ from p4pmip.node.bindings import binding_json
 from p4pmip.node.engines import signalling_endpoint
 from p4pmip.node.events import Events
 from p4pmip.node.node import Node
-from p4pmip.node.schema import tcp_address
 from p4pmip.node.status import health
+from p4pmip.node.values import tcp_address
 from p4pmip.p4runtime import deployment
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.client import Client
