@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Phase
 from p4pmip.mobility.effects import Install, Send
 from p4pmip.node.client import NodeClient
+from p4pmip.node.config import ConfigError, load, parse
 from p4pmip.node.desired import desired_from_config
+from p4pmip.node.reload import changes
 from p4pmip.node.service import Service
 from p4pmip.p4runtime.desired import read_desired
 from p4pmip.wire.message import BindingUpdate
@@ -235,6 +238,90 @@ async def test_a_mobile_node_that_is_no_longer_in_the_file_is_served_no_longer(t
         (session,) = service.nodes["lma"].sessions()
         assert session.mn == others[1].encode()
         assert active(service, "lma") == 1
+
+
+async def test_a_node_under_another_name_needs_a_restart_and_the_rest_is_reloaded(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    async with running(tmp_path, content) as (service, _):
+        path = tmp_path / "figure-1.toml"
+        content["nodes"]["mag-9"] = content["nodes"].pop("mag-1")
+        content["nodes"]["lma"]["lma"]["lifetime"] = 600
+        write(path, content)
+        for told in (await service.reload(), await service.reload()):
+            assert "nodes.mag-1: removing it needs a restart" in told
+            assert "nodes.mag-9: added: needs a restart" in told
+        content["nodes"]["anchor"] = content["nodes"].pop("lma")
+        for mag in ("mag-2", "mag-9"):
+            content["nodes"][mag]["mag"]["lma"] = "anchor"
+        write(path, content)
+        told = await service.reload()
+        assert set(told) == {
+            "nodes.lma: removing it needs a restart",
+            "nodes.mag-1: removing it needs a restart",
+            "nodes.mag-2.mag.lma: needs a restart",
+            "nodes.mag-9: added: needs a restart",
+            "nodes.anchor: added: needs a restart",
+        }
+        assert list(service.nodes) == ["lma", "mag-1", "mag-2"]
+        await attach(service, tmp_path, "mag-1")
+        (session,) = service.nodes["lma"].sessions()
+        assert session.lifetime == 150
+
+
+async def test_what_does_not_go_with_what_stays_until_a_restart_is_refused_whole(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    content["realms"]["operator-b"]["prefix_pool"] = "2001:db8:b::/48"
+    async with running(tmp_path, content) as (service, _):
+        before = service.config
+        path = tmp_path / "figure-1.toml"
+        content["realms"]["operator-b"]["prefix_pool"] = "2001:db8:c::/48"
+        content["realms"]["operator-d"] = {"prefix_pool": "2001:db8:b::/48"}
+        load(write(path, content))  # the file by itself is good
+        with pytest.raises(ConfigError) as raised:
+            await service.reload()
+        assert list(raised.value.findings) == [
+            "realms.operator-b.prefix_pool: needs a restart",
+            f"{path}: beside what needs a restart and stays: realms.operator-d.prefix_pool: overlaps that of realm "
+            "operator-b: '2001:db8:b::/48'",
+        ]
+        assert service.config is before
+        assert all("operator-d" not in engine.common.realms for engine in service.nodes["lma"].engines)
+
+
+async def test_what_a_mobile_node_with_a_binding_keeps_is_said(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    async with running(tmp_path, content) as (service, _):
+        await attach(service, tmp_path, "mag-1")
+        path = tmp_path / "figure-1.toml"
+        one, other = content["mobile_nodes"][:2]
+        one["mac"], other["mac"] = other["mac"], one["mac"]
+        one["ipv4"] = "10.1.0.99"
+        write(path, content)
+        assert await service.reload() == [
+            "mobile_nodes: changed; who has a binding keeps the old mac, ipv4 until it ends"
+        ]
+        (row,) = (await asyncio.to_thread(client(tmp_path, "lma").get, "/bindings"))["bindings"]
+        assert row["ipv4"] == "10.1.0.10"
+        content["mobile_nodes"].pop()
+        write(path, content)
+        assert await service.reload() == ["mobile_nodes: changed"]
+
+
+def test_nodes_that_run_elsewhere_come_change_and_go_as_peers(tmp_path: Path) -> None:
+    content = document(tmp_path)
+    old = parse(content)
+    added = deepcopy(content["nodes"]["mag-1"])
+    for section in ("signalling", "tunnel"):
+        added[section]["address"] = {"signalling": "127.99.99.99", "tunnel": "2001:db8:103::1"}[section]
+    content["nodes"] |= {"mag-3": added | {"target": "127.0.0.1:9999/9", "admin": "mag-3.admin"}}
+    del content["nodes"]["mag-1"]
+    content["nodes"]["mag-2"]["mag"]["lifetime"] = 600
+    content["nodes"]["lma"]["routes"] = [{"to": "2001:db8:103::/48", "via": "2001:db8:101::1", "port": 1}]
+    new = parse(content)
+    told = changes(old, new, ("lma",))
+    assert told.applied == ("nodes.mag-1: removed", "nodes.mag-2: changed", "nodes.mag-3: added")
+    assert told.need_restart == ("nodes.lma.routes: needs a restart",)
+    assert list(told.applicable.nodes) == ["lma", "mag-2", "mag-3"]
 
 
 @pytest.mark.parametrize("family", [4, 6])

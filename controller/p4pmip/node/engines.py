@@ -1,5 +1,6 @@
 """From the configuration file to the configurations of the engines: nothing is decided here."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -38,16 +39,20 @@ def load(path: Path) -> file.Config:
         ConfigError: Something in it cannot be used.
     """
     config = file.load(path)
-    findings = []
+    findings = [f"{path}: {line}" for line in unfit(config)]
+    if findings:
+        raise file.ConfigError(findings)
+    return config
+
+
+def unfit(config: file.Config) -> Iterator[str]:
+    """A line for each role that no engine can have."""
     for name in config.nodes:
         for role, made in (("lma", lma_config), ("mag", mag_config)):
             try:
                 made(config, name)
             except P4pmipError as error:
-                findings.append(f"{path}: nodes.{name}.{role}: {error}")
-    if findings:
-        raise file.ConfigError(findings)
-    return config
+                yield f"nodes.{name}.{role}: {error}"
 
 
 def lma_config(config: file.Config, name: str, restart_counter: int = 0) -> LmaConfig | None:

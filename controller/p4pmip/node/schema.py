@@ -354,8 +354,9 @@ class Config(Section):
         return self
 
     def with_targets_of(self, other: "Config") -> "Config":
-        """The same configuration with the inventory of another."""
-        return self.model_copy(update={"inventory": other.inventory}).placed(self._folder, other._targets)
+        """The same configuration with the targets of another, where that knows them."""
+        targets = {**self._targets, **other._targets}
+        return self.model_copy(update={"inventory": other.inventory}).placed(self._folder, targets)
 
     def target(self, name: str) -> Target:
         """The switch of a node.

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.admin import Admin
-from p4pmip.node.engines import engine_configs, load
+from p4pmip.node.config import ConfigError
+from p4pmip.node.engines import engine_configs, load, unfit
 from p4pmip.node.events import Events
 from p4pmip.node.log import of_node
 from p4pmip.node.node import Node
+from p4pmip.node.references import references
 from p4pmip.node.reload import changes
 from p4pmip.store.sqlite import SqliteJournal
 
@@ -33,7 +35,7 @@ class Service:
         """
         self._path = path
         self.config = load(path)
-        self.names = tuple(names) or tuple(self.config.nodes)
+        self.names = tuple(dict.fromkeys(names)) or tuple(self.config.nodes)
         for name in self.names:
             if name not in self.config.nodes:
                 raise P4pmipError("--node", name, f"no such node in {path}", self.config.nodes)
@@ -112,6 +114,10 @@ class Service:
         """
         config = load(self._path)
         told = changes(self.config, config, self.names)
+        findings = list(references(told.applicable)) or list(unfit(told.applicable))
+        if findings:
+            beside = f"{self._path}: beside what needs a restart and stays"
+            raise ConfigError([*told.need_restart, *(f"{beside}: {line}" for line in findings)])
         prepared = [(node, engine_configs(told.applicable, node.name)) for node in self.nodes.values()]
         for node, engines in prepared:
             with of_node(node.name):
