@@ -31,8 +31,8 @@ async def exchange() -> None:
     found = decode(octets, ONE, TWO)
     assert found.message == message
     assert found.checksum is Checksum.OK
-    one.close()
-    two.close()
+    await one.close()
+    await two.close()
 
 
 def in_namespace() -> None:

@@ -77,5 +77,5 @@ class InBandTransport:
         frame = Ethernet(_NOBODY, _NOBODY, kind, packet).encode()
         self._send(frame, submit_to_ingress=1, egress_port=CPU_PORT)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is open."""

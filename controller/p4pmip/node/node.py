@@ -112,7 +112,7 @@ class Node:
             TransportError: It cannot be used on this machine.
         """
         await self.signalling.open()
-        self._stack.callback(self.signalling.close)
+        self._stack.push_async_callback(self.signalling.close)
 
     async def start(self, seconds: float | None = 10.0) -> None:
         """After `open`: restore what the journal holds, bring the switch to it, and serve.

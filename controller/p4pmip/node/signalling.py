@@ -62,10 +62,10 @@ class Signalling:
         """
         self._transport = await _open_transport(self._node, self._links, self._arrived)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of the address."""
         if self._transport is not None:
-            self._transport.close()
+            await self._transport.close()
 
     def send(self, effect: mobility.Send) -> None:
         """Send a message."""

@@ -44,8 +44,8 @@ class Transport(Protocol):
     def send(self, octets: bytes, destination: Endpoint) -> None:
         """Send once; a loss is the engine's to repair, as on any network."""
 
-    def close(self) -> None:
-        """Let go of the address; nothing if that has been done."""
+    async def close(self) -> None:
+        """Let go of the address, so that it can be taken again; nothing if that has been done."""
 
 
 class UdpTransport(asyncio.DatagramProtocol):
@@ -56,6 +56,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         self.counters: Counter[str] = Counter()
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
+        self._closed = asyncio.Event()
 
     @classmethod
     async def open(cls, address: IPv4Address, port: int, receive: Receiver) -> "UdpTransport":
@@ -94,10 +95,15 @@ class UdpTransport(asyncio.DatagramProtocol):
             return
         self._transport.sendto(octets, (str(destination.address), destination.port))
 
-    def close(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """asyncio: the socket is closed."""
+        self._closed.set()
+
+    async def close(self) -> None:
         """Let go of the address."""
         if self._transport is not None:
             self._transport.close()
+            await self._closed.wait()
 
 
 class MobilityHeaderTransport:
@@ -147,7 +153,7 @@ class MobilityHeaderTransport:
             self.counters["send_refused"] += 1
             _LOGGER.debug("%s to %s: %s", self.local, destination, error)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of the address; nothing if that has been done."""
         if self._socket.fileno() != -1:
             asyncio.get_running_loop().remove_reader(self._socket)
