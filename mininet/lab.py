@@ -12,7 +12,7 @@ import machine
 from commandline import EXECUTORS, TARGETS, Parser, check_switch
 
 from p4pmip.errors import P4pmipError
-from p4pmip.view.server import address_of
+from p4pmip.view.server import listening_address
 
 
 def main() -> int:
@@ -30,10 +30,10 @@ def main() -> int:
     target = arguments.target or default
     check_switch(parser, target, arguments.executor)
     try:
-        address_of(arguments.view)
+        listening_address(arguments.view)
     except P4pmipError as error:
         parser.error(str(error))
-    lacking = machine.lacks(target)
+    lacking = machine.lacks(target) or machine.lacks_room()
     if lacking is not None:
         print(f"lab: {lacking}", file=sys.stderr)
         return 2

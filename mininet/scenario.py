@@ -51,7 +51,7 @@ def run(name: str, target: str, executor: str | None, tell: bool):  # type: igno
 
     scenario = SCENARIOS[name]
     report = Report(name, tell)
-    settings = scenario.settings(Path(tempfile.mkdtemp(prefix=f"p4pmip-{name}-")), target, executor)
+    settings = scenario.settings(Path(tempfile.mkdtemp(prefix=machine.directory_prefix(name))), target, executor)
     lab = Lab(settings)
     began = time.monotonic()
     try:
@@ -91,7 +91,7 @@ def main() -> int:
         from scenarios import SCENARIOS
 
         arguments = arguments_of(sys.argv[1:], tuple(SCENARIOS))
-        lacking = machine.lacks(arguments.target)
+        lacking = machine.lacks(arguments.target) or machine.lacks_room(arguments.names)
     if lacking is not None:
         print(f"scenario: {lacking}", file=sys.stderr)
         return 2

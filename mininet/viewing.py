@@ -28,7 +28,7 @@ class Viewing:
             said = self._process.stdout.readline().strip()  # type: ignore[union-attr]
             _, there, self.url = said.partition("the live view is at ")
             if not there:
-                raise figure1.Failure(f"p4pmip view: {said}")
+                raise figure1.Failure(f"p4pmip view: {said.removeprefix('p4pmip: ')}")
         except BaseException:
             self._end()
             raise

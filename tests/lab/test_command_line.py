@@ -1,7 +1,9 @@
 """What scenario.py and lab.py answer to people who get something wrong."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.lab.started import HERE, LACKING, machine
@@ -39,6 +41,7 @@ def test_a_wrong_command_line_is_one_line_and_status_2(words: list[str], told: s
         (["--executor", "fast"], "lab: no such executor: fast (valid: native, interpreter)"),
         (["--target", "bmv2", "--executor", "native"], "lab: the executor is the softswitch's: target bmv2 has none"),
         (["--loud"], "lab: unrecognized arguments: --loud"),
+        (["--view", "192.0.2.1:80"], "lab: --view: cannot listen: Cannot assign requested address: '192.0.2.1:80'"),
         (["--view", "x"], "lab: --view: is no address and port: 'x' (valid: 127.0.0.1:0, [::1]:8080)"),
     ],
 )
@@ -77,3 +80,20 @@ def test_missing_tools_are_named_with_their_packages(words: list[str]) -> None:
     assert done.returncode == 2
     assert "apt-get install --no-install-recommends mininet" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["scenario.py", "overlap", "--json"], ["lab.py"]])
+def test_a_directory_whose_sockets_had_too_long_paths_is_told_before_anything_starts(
+    words: list[str], tmp_path: Path
+) -> None:
+    """In one line, and nothing is made in it."""
+    folder = tmp_path / ("d" * (99 - len(str(tmp_path))))
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, str(HERE / words[0]), *words[1:]],
+        capture_output=True, text=True, env={**os.environ, "TMPDIR": str(folder)}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    octets = len(f"{folder}/p4pmip-{'' if len(words) == 1 else 'overlap-'}12345678/mag1/p4runtime")
+    assert f"TMPDIR: too long, Unix sockets in it would have paths of {octets} octets (valid: 107)" in done.stderr
+    assert list(folder.iterdir()) == []

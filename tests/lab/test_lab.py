@@ -30,6 +30,8 @@ ORDERS = {
     "where": "captures/INTERFACE.pcap",
 }
 """The lab's words, as README and docs/lab.md name them, and what each says."""
+WITHOUT_MEANING = ("pingall", "pingall 1", "pingallfull", "pingpair", "pingpairfull", "iperf mn1 opa", "iperfudp")
+"""Mininet's words that can do nothing in the lab."""
 
 
 def at(mag: str) -> str:
@@ -126,6 +128,36 @@ async def test_attach_move_and_detach_are_seen(tmp_path: Path) -> None:
         assert list((directory / "lma" / "pcaps").iterdir())
         assert "type: MODIFY" in (directory / "lma" / "logs" / "p4runtime.log").read_text()
     assert f"the logs and captures are in {directory}" in terminal.heard
+
+
+async def test_words_that_make_no_sense_are_told(tmp_path: Path) -> None:
+    """In one line, and nothing is done then; and what was done is told."""
+    async with typed(tmp_path, "--target", "softswitch") as terminal:
+        for order, words in (
+            ("move mn1 mag2 x", "usage: move mn1|mn2|mn3|mn4 [mag1|mag2]"),
+            ("move mn1 mag3", "usage: move mn1|mn2|mn3|mn4 [mag1|mag2]"),
+            ("move", "usage: move mn1|mn2|mn3|mn4 [mag1|mag2]"),
+            ("move mn1 mag2", "mn1 is in the cell of mag2"),
+            ("move mn1", "mn1 is out of every cell"),
+            ("dhcp mn1 x", "usage: dhcp mn1|mn2|mn3|mn4"),
+            ("where x", "usage: where"),
+            ("captures x", "usage: captures"),
+            ("bindings x", "no such node: x (valid: lma, mag1, mag2)"),
+            ("tables lma nat", "no such node or table: nat (valid: lma, mag1, mag2; "),
+            *((word, "no meaning here: Mininet does not know these hosts' addresses") for word in WITHOUT_MEANING),
+        ):
+            await terminal.listening()
+            terminal.order(order)
+            assert (await terminal.until("\n")).startswith(words), order
+        await terminal.listening()
+        before = len(terminal.heard)
+        terminal.order("tables mag2 lma gre_rx session")
+        await terminal.until("--- lma")
+        await terminal.until("--- lma")
+        await terminal.listening()
+        told = terminal.heard[before:].splitlines()
+        assert [line for line in told if line.startswith("---")] == ["--- mag2"] * 2 + ["--- lma"] * 2
+        assert [line.split()[0] for line in told if " of " in line] == ["gre_rx", "session"] * 2
 
 
 async def test_an_executor_may_be_asked_for(tmp_path: Path) -> None:

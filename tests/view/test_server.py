@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.node.world import EXAMPLE
 
 from p4pmip.demo import figure1
 from p4pmip.demo.lab import SECONDS, running
@@ -102,6 +105,22 @@ def test_no_addresses(text: str) -> None:
     """One line with what would be right."""
     with pytest.raises(P4pmipError, match="--view"):
         address_of(text)
+
+
+def test_an_address_that_cannot_be_had_is_told_before_anything_starts(tmp_path: Path) -> None:
+    """In one line that names the option, whoever serves the page."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for words, place in (
+            (["demo", "--view", address], "--view"),
+            (["view", "--at", address, str(tmp_path / "no.sock")], "--at"),
+            (["run", "--view", address, str(EXAMPLE)], "--view"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "p4pmip.cli.main", *words], cwd=tmp_path, capture_output=True, text=True
+            )
+            told = f"p4pmip: {place}: cannot listen: Address already in use: '{address}'\n"
+            assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
 async def test_nodes_of_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

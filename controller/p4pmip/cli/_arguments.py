@@ -20,6 +20,15 @@ def add_link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("link", metavar="LINK", nargs="?", help="access port, or PORT.VLAN; default: the only one")
 
 
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """`--wait` and `--no-wait`."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--wait", metavar="SECONDS", type=seconds, default=10.0, help="wait so long for the outcome; default: 10"
+    )
+    group.add_argument("--no-wait", action="store_true", help="return once the node has been asked")
+
+
 def count(text: str) -> int:
     """How often something is done, at least once, for argparse's `type`."""
     value = int(text)
@@ -29,7 +38,7 @@ def count(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """The time between two looks, for argparse's `type`."""
+    """A time to wait, for argparse's `type`."""
     value = float(text)
     if not 0.1 <= value <= 3600:
         raise argparse.ArgumentTypeError(f"{text} is not in 0.1..3600 seconds")

@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     from p4pmip.p4runtime.status import TargetError
 
     if arguments.view is not None:
-        from p4pmip.view.server import address_of
+        from p4pmip.view.server import listening_address
 
-        address_of(arguments.view)
+        listening_address(arguments.view)
     if arguments.target == "bmv2" and shutil.which(BMV2) is None:
         print(f"p4pmip: demo --target bmv2: {BMV2} is not on PATH", file=sys.stderr)
         return MISSING

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from p4pmip.cli._arguments import add_link, add_mobile_node, add_node
+from p4pmip.cli._arguments import add_link, add_mobile_node, add_node, add_wait
 from p4pmip.cli.attach import order
 
 
@@ -13,6 +13,7 @@ def register(commands: Any) -> None:
     add_node(parser)
     add_mobile_node(parser)
     add_link(parser)
+    add_wait(parser)
     parser.set_defaults(run=run)
 
 

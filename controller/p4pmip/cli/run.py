@@ -42,9 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until a signal; P4pmipError if a node cannot start."""
     from p4pmip.loop import run as run_loop
     from p4pmip.node.service import Service
-    from p4pmip.view.server import address_of
+    from p4pmip.view.server import listening_address
 
-    view = None if arguments.view is None else address_of(arguments.view)
+    view = None if arguments.view is None else listening_address(arguments.view)
     service = Service(arguments.config, arguments.node)
     start_logging(arguments.log_level, arguments.log_json, service.names)
     if arguments.p4runtime_log is not None:

@@ -29,12 +29,12 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal."""
-    from p4pmip.view.server import address_of
+    from p4pmip.view.server import listening_address
 
     nodes = arguments.nodes or sorted(str(path) for path in Path().glob("*.sock") if path.is_socket())
     if not nodes:
         raise P4pmipError("SOCKET", None, "no node's socket is in this directory: say which")
-    return asyncio.run(_serve(nodes, address_of(arguments.at, "--at")))
+    return asyncio.run(_serve(nodes, listening_address(arguments.at, "--at")))
 
 
 async def _serve(nodes: list[str], address: tuple[str, int]) -> int:
@@ -49,7 +49,7 @@ async def _serve(nodes: list[str], address: tuple[str, int]) -> int:
         sources = [await stack.enter_async_context(Remote(where)) for where in nodes]
         for source in sources:
             await source.ask("/health")
-        server = ViewServer(sources, address)
+        server = ViewServer(sources, address, "--at")
         url = await server.start()
         stack.push_async_callback(server.stop)
         print(f"the live view is at {url}", flush=True)

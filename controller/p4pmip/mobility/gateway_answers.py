@@ -2,12 +2,12 @@
 
 from p4pmip.mobility.binding import Gre, Phase
 from p4pmip.mobility.dialects import Action, Memo, mag_decision
-from p4pmip.mobility.gateway_registration import NEVER, GatewayRegistration
+from p4pmip.mobility.gateway_registration import GatewayRegistration
 from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.ordering import check_sequence, replay_skew
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.reply import Reply, parse
-from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, State
+from p4pmip.mobility.update_list import NEVER, NOTHING, Denied, ListEntry, State
 from p4pmip.wire import options as o
 from p4pmip.wire.fault import Reason
 from p4pmip.wire.message import BindingAcknowledgement

@@ -10,7 +10,7 @@ from p4pmip.mobility.effects import Advertise, Install, Withdraw
 from p4pmip.mobility.entity import Entity
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import Session
-from p4pmip.mobility.update_list import Denied, ListEntry, State
+from p4pmip.mobility.update_list import Denied, ListEntry, Standing, State
 
 
 class GatewayList(Entity[ListEntry]):
@@ -50,6 +50,21 @@ class GatewayList(Entity[ListEntry]):
         """Whether a mobile node is on an access link: registered, about to be, or not yet de-registered."""
         entry = self._list.get((mn, access.mac))
         return entry is not None and entry.access == access and entry.state is not State.STOPPED
+
+    def standing(self, session_id: int) -> Standing:
+        """How far a registration is."""
+        entry = self._by_session.get(session_id)
+        return Standing.ENDED if entry is None else entry.standing
+
+    def session(self, session_id: int) -> Session | None:
+        """What switch and journal hold of a session."""
+        entry = self._by_session.get(session_id)
+        return None if entry is None else entry.session
+
+    def anchor(self, session_id: int) -> IPAddress | None:
+        """The LMA that is, or was, asked for it; None if there is no such entry."""
+        entry = self._by_session.get(session_id)
+        return None if entry is None else entry.peer.config.address
 
     # --- the switch and the journal -----------------------------------------------------------------------------------
 

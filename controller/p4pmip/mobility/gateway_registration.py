@@ -8,7 +8,7 @@ from p4pmip.mobility.dialects import refresh_with_option, tlv_known
 from p4pmip.mobility.gateway_list import GatewayList
 from p4pmip.mobility.ordering import ntp
 from p4pmip.mobility.session import PackedIPv4, Session, unpack
-from p4pmip.mobility.update_list import NOTHING, Denied, ListEntry, Outstanding, State
+from p4pmip.mobility.update_list import NEVER, NOTHING, Denied, ListEntry, Outstanding, State
 from p4pmip.wire import options as o
 from p4pmip.wire.message import (
     BindingUpdate,
@@ -30,8 +30,6 @@ _CLOCKLESS_BITS = 11
 """Of an NTP time, a float of seconds knows no more than the others (RFC 4285 §6: random)."""
 _MAX_UPDATE_RATE = 3
 """MAX_UPDATE_RATE (RFC 6275 §12), per second: per binding, or no MAG would scale."""
-NEVER = -1
-"""A sequence number that no PBA has."""
 _STRENGTH = {Gre.PLAIN: 0, Gre.MODE: 1, Gre.KEYED: 2}
 
 

@@ -5,7 +5,7 @@ from enum import Enum, Flag, auto
 from ipaddress import IPv4Address
 from math import inf
 
-from p4pmip.mobility.binding import AccessLink, Granularity, Gre
+from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase
 from p4pmip.mobility.config import Profile
 from p4pmip.mobility.peer import PeerState
 from p4pmip.mobility.session import PackedIPv4, PackedPrefix, Session
@@ -25,6 +25,21 @@ class State(Enum):
     """Refused for good: nothing is sent until the mobile node attaches anew (RFC 5213 §6.9.1.2)."""
 
 
+class Standing(Enum):
+    """How far a registration is, for somebody who has asked for it."""
+
+    REGISTERED = "registered"
+    """There is a binding, switch and journal have it, and nothing is asked."""
+    ASKED = "asked"
+    """A PBU is out."""
+    DELAYED = "delayed"
+    """A PBU has been refused for now, or would have been too soon: it is sent again by the timer."""
+    CHANGING = "changing"
+    """Switch and journal have been asked."""
+    ENDED = "ended"
+    """There is no binding, and none is asked for."""
+
+
 class Denied(Flag):
     """What an LMA has denied a mobile node, until an administrative action (RFC 5213 §6.9.1.2, RFC 5844 §3.2.3.2)."""
 
@@ -34,6 +49,8 @@ class Denied(Flag):
 
 
 NOTHING = Denied(0)
+NEVER = -1
+"""A sequence number that no PBA has."""
 
 
 @dataclass(slots=True)
@@ -144,3 +161,14 @@ class ListEntry(Timed):
     def held(self) -> Gre | None:
         """What the accepted binding has of GRE; None before the first acceptance."""
         return self.wanted.gre if self.wanted is not None and self.state is State.BOUND else None
+
+    @property
+    def standing(self) -> Standing:
+        """How far its registration is."""
+        if self.state in (State.LEAVING, State.STOPPED):
+            return Standing.ENDED
+        if self.outstanding is not None:
+            delayed = self.outstanding.sequence == NEVER or self.outstanding.silenced
+            return Standing.DELAYED if delayed else Standing.ASKED
+        active = self.session is not None and self.session.phase is Phase.ACTIVE
+        return Standing.REGISTERED if active and self.ticket is None else Standing.CHANGING

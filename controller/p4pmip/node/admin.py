@@ -24,6 +24,7 @@ from p4pmip.node.bindings import binding_json
 from p4pmip.node.desired import about
 from p4pmip.node.events import Events
 from p4pmip.node.node import Node
+from p4pmip.node.outcome import outcome
 from p4pmip.node.status import Metrics, counters, health
 from p4pmip.node.values import tcp_text
 from p4pmip.p4runtime.desired import desired_json
@@ -31,7 +32,10 @@ from p4pmip.p4runtime.target import parse_target
 
 KEEP_ALIVE = 15.0
 """Seconds after which a quiet stream of events says that it still is there."""
+LONGEST_WAIT = 3600
+"""Seconds for which a request may wait for what comes of it."""
 
+_Order = Callable[[Node, str, str | None], dict[str, Any]]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -188,16 +192,24 @@ class Admin:
         return web.json_response(desired_json(self._node.switch.desired().values(), sessions))
 
     async def _attach(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        return web.json_response(orders.attach(self._node, _text(asked, "mn"), _text_or_none(asked, "link")))
+        return await self._register(request, orders.attach)
 
     async def _detach(self, request: web.Request) -> web.Response:
         return web.json_response(orders.detach(self._node, _text(await _body(request), "mn")))
 
     async def _move(self, request: web.Request) -> web.Response:
+        return await self._register(request, orders.move)
+
+    async def _register(self, request: web.Request, order: _Order) -> web.Response:
+        """The session at once; with `wait`, what came of it once that is known, or so many seconds are over."""
         asked = await _body(request)
-        done = orders.move(self._node, _text(asked, "mn"), _text_or_none(asked, "link"))
-        self._left(self._node, str(done["mn"]).encode())
+        seconds = _wait(asked)
+        with self._events.listen() as listener:
+            done = order(self._node, _text(asked, "mn"), _text_or_none(asked, "link"))
+            if order is orders.move:
+                self._left(self._node, str(done["mn"]).encode())
+            if seconds is not None:
+                done |= await outcome(self._node, listener, done, seconds)
         return web.json_response(done)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -289,6 +301,15 @@ def _text(document: dict[str, Any], key: str) -> str:
 
 def _text_or_none(document: dict[str, Any], key: str) -> str | None:
     return None if document.get(key) is None else _text(document, key)
+
+
+def _wait(document: dict[str, Any]) -> float | None:
+    value = document.get("wait")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT:
+        raise P4pmipError("wait", str(value), f"must be a number of seconds, at most {LONGEST_WAIT}")
+    return value
 
 
 def _refusal(error: P4pmipError, status: int) -> web.Response:

@@ -12,6 +12,9 @@ from p4pmip.p4runtime.desired import UnixConnection
 
 Json = dict[str, Any]
 
+SECONDS = 30.0
+"""For which an answer is waited for."""
+
 
 class NodeClient:
     """Asks one node; `where` is its Unix socket, or ADDRESS:PORT.
@@ -19,20 +22,20 @@ class NodeClient:
     Every method raises P4pmipError if there is no answer, or a refusal.
     """
 
-    def __init__(self, where: str, seconds: float = 30.0) -> None:
+    def __init__(self, where: str, seconds: float = SECONDS) -> None:
         self.where = where
         self._seconds = seconds
 
     @classmethod
-    def find(cls, where: str | None) -> "NodeClient":
+    def find(cls, where: str | None, seconds: float = SECONDS) -> "NodeClient":
         """The node that was named, or the only one whose socket is in this directory."""
         if where is not None:
-            return cls(where)
+            return cls(where, seconds)
         sockets = sorted(str(path) for path in Path().glob("*.sock") if path.is_socket())
         if len(sockets) != 1:
             what = "no node's socket is in this directory" if not sockets else "several nodes' sockets are here"
             raise P4pmipError("--node", None, f"{what}: say which", sockets)
-        return cls(sockets[0])
+        return cls(sockets[0], seconds)
 
     def get(self, path: str) -> Json:
         """The JSON document at a path."""

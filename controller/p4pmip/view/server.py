@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from ipaddress import ip_address
@@ -47,17 +48,41 @@ def address_of(text: str, place: str = "--view") -> tuple[str, int]:
     return str(address), int(port)
 
 
+def listening_address(text: str, place: str = "--view") -> tuple[str, int]:
+    """The same of an address that can be listened at now: to be asked before anything is started.
+
+    Raises:
+        P4pmipError: It is no address, is none of this machine's, is somebody else's already, or is not allowed.
+    """
+    address = address_of(text, place)
+    family = socket.AF_INET6 if ip_address(address[0]).version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        raise _cannot_listen(place, text, error) from error
+    return address
+
+
+def _cannot_listen(place: str, text: str, error: OSError) -> P4pmipError:
+    return P4pmipError(place, text, f"cannot listen: {error.strerror or error}")
+
+
 class ViewServer:
     """Serves the page of some nodes.
 
     Args:
         sources: The nodes.
         address: Where to listen, as `address_of` has it; port 0 is any free one.
+        place: What gave that address.
     """
 
-    def __init__(self, sources: Sequence[Source], address: tuple[str, int]) -> None:
+    def __init__(self, sources: Sequence[Source], address: tuple[str, int], place: str = "--view") -> None:
         self._sources = sources
         self._address = address
+        self._place = place
         self._hosts: frozenset[str] = frozenset()
         self._ending = asyncio.Event()
         self._watchers = 0
@@ -88,7 +113,7 @@ class ViewServer:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise P4pmipError("--view", f"{host}:{port}", f"cannot listen: {error.strerror or error}") from error
+            raise _cannot_listen(self._place, f"{host}:{port}", error) from error
         bound = self._runner.addresses[0][1]
         shown = f"[{host}]" if ip_address(host).version == 6 else host
         names = {shown, "localhost"} if ip_address(host).is_loopback else {shown}
