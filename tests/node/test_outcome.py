@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.node.world import document, running
+from tests.node.world import document, running, until
 
 from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import Phase
+from p4pmip.mobility.update_list import Standing
 from p4pmip.node.client import NodeClient
 from p4pmip.node.service import Service
 
@@ -114,3 +115,27 @@ async def test_a_request_that_does_not_wait_is_answered_as_ever(tmp_path: Path) 
         for wait in (0, -1, 3601, True, "10", float("nan")):
             with pytest.raises(P4pmipError, match="wait: must be a number of seconds, at most 3600"):
                 await asyncio.to_thread(node.post, "/attach", mn=MN, link="11", wait=wait)
+
+
+async def test_a_pbu_that_would_be_too_soon_is_no_refusal(tmp_path: Path) -> None:
+    """More than three in a second are not sent (RFC 6275 MAX_UPDATE_RATE): the answer to the next one is waited for."""
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        node = NodeClient(str(tmp_path / "mag-1.admin"))
+        for _number in range(8):
+            told = await asyncio.to_thread(node.post, "/attach", mn=MN, link="11", wait=60)
+            assert told["outcome"] == "registered"
+        assert service.nodes["mag-1"].mag.counters["rate_limited"] > 0  # type: ignore[union-attr]
+
+
+async def test_a_node_that_stops_lets_nobody_wait(tmp_path: Path) -> None:
+    """Who waits hears that it is gone, and it does not wait for them."""
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        await service.nodes["lma"].stop()
+        waiting = asyncio.create_task(order(tmp_path, "attach", "mag-1", "--wait", "3600"))
+        mag = service.nodes["mag-1"].mag
+        assert mag is not None
+        await until(service, lambda: mag.standing(1) is Standing.ASKED)
+        await service.admins["mag-1"].stop()
+        status, output, errors = await waiting
+        assert (status, output, len(errors.splitlines())) == (2, "", 1)
+        assert "no node answers" in errors
