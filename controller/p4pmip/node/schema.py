@@ -164,7 +164,7 @@ class Port(Section):
     )
     realm: str | None = Field(None, description="service: the operator behind the port; access: the default realm")
     default_realm_limit: StrictInt = Field(
-        64,
+        128,
         ge=1,
         description="access: mobile nodes at a time that are here by the default realm alone; who stands in"
         " `mobile_nodes` is neither counted nor refused",
