@@ -68,6 +68,16 @@ async def life(folder: Path, run: Run, content: Document) -> list[int]:
                 keys += [row["uplink_key"], row["downlink_key"]]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.sendto(b"\xff" * 40, (content["nodes"]["lma"]["signalling"]["address"], 5436))
+        for words in (f"GET /desired {MN} 0x{keys[0]:08x}", f"POST /attach HTTP/1.1\r\nX {MN}"):
+            reader, writer = await asyncio.open_unix_connection(folder / "mag-1.admin")
+            writer.write(f"{words}\r\n\r\n".encode())
+            assert b" 400 " in await reader.readline()
+            writer.close()
+        _, writer = await asyncio.open_unix_connection(folder / "mag-1.admin")
+        body = "Content-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+        writer.write(f'POST /attach HTTP/1.1\r\nHost: x\r\n{body}{{"mn": "{MN}'.encode())
+        await writer.drain()
+        writer.close()  # in the middle
         await asyncio.to_thread(client["mag-2"].post, "/move", mn=MN, link="11")
     await run.until(": disconnected", 3)
     async with switches(folder):

@@ -51,6 +51,23 @@ async def test_files_headers_and_foreign_names(url: str) -> None:
             assert answer.status == 405
 
 
+async def test_what_is_no_request_is_refused_without_a_word(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Another case of the same Host is the same; what is no HTTP is not repeated in a log."""
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    for words, status in (
+        (f"GET / HTTP/1.1\r\nHost: LOCALHOST:{port}", 200),
+        ("GET /mn-1@operator-a.example 0x5c4812c7", 400),
+        ("GET / HTTP/1.1\r\nX mn-1@operator-a.example", 400),
+    ):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{words}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert int(head.split()[1]) == status
+        assert b"Content-Security-Policy" in head
+        writer.close()
+    assert caplog.records == []
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast ratio of two colours (WCAG 2.2)."""
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)

@@ -7,6 +7,7 @@ On TCP there is no such protection from the operating system, so requests that a
 import asyncio
 import errno
 import json
+import logging
 import os
 import socket
 import stat
@@ -23,6 +24,8 @@ from p4pmip.node import orders
 from p4pmip.node.bindings import binding_json
 from p4pmip.node.desired import about
 from p4pmip.node.events import Events
+from p4pmip.node.http import Runner, names
+from p4pmip.node.log import NodeLogger
 from p4pmip.node.node import Node
 from p4pmip.node.outcome import outcome
 from p4pmip.node.status import Metrics, counters, health
@@ -35,6 +38,9 @@ KEEP_ALIVE = 15.0
 LONGEST_WAIT = 3600
 """Seconds for which a request may wait for what comes of it."""
 
+_DIGITS = 18
+"""Of the largest number that a request may give: more than there will be events or sessions."""
+_LOGGER = logging.getLogger(__name__)
 _Order = Callable[[Node, str, str | None], dict[str, Any]]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -105,16 +111,14 @@ class Admin:
                 web.post("/move", self._move),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = Runner(application, _refusal, self._node.counters, NodeLogger(_LOGGER, self._node.name))
         await self._runner.setup()
         try:
             await web.SockSite(self._runner, self._socket).start()
         except OSError as error:
             raise self._error(error) from error
         if self._file is None:
-            host, port = self._socket.getsockname()[:2]
-            names = {host, "localhost"} if ip_address(host).is_loopback else {host}
-            self._hosts = frozenset(tcp_text(name, port) for name in names)
+            self._hosts = names(*self._socket.getsockname()[:2])
 
     @property
     def addresses(self) -> list[Any]:
@@ -144,10 +148,10 @@ class Admin:
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if self._hosts is not None:
-            origin = request.headers.get("Origin")
-            if request.headers.get("Host") not in self._hosts:
-                return _refusal(P4pmipError("Host", request.headers.get("Host"), "not this server", self._hosts), 421)
-            if origin is not None and origin.partition("://")[2] not in self._hosts:
+            host, origin = request.headers.get("Host"), request.headers.get("Origin")
+            if host is None or host.lower() not in self._hosts:
+                return _refusal(P4pmipError("Host", host, "not this server", self._hosts), 421)
+            if origin is not None and origin.lower().partition("://")[2] not in self._hosts:
                 return _refusal(P4pmipError("Origin", origin, "another site", self._hosts), 403)
         try:
             return await handler(request)
@@ -163,11 +167,9 @@ class Admin:
 
     async def _sessions(self, request: web.Request) -> web.Response:
         """The bindings by the numbers that their entries in the switch carry; `?limit=N`: only the first."""
-        node, limit = self._node, request.query.get("limit", "")
-        if limit and not limit.isdecimal():
-            raise P4pmipError("limit", limit, "not a number")
+        node, limit = self._node, request.query.get("limit") or None
         sessions = list(node.sessions())
-        shown = sessions[: int(limit)] if limit else sessions
+        shown = sessions if limit is None else sessions[: _number("limit", limit)]
         rows = {one.session_id: binding_json(node.config, node.name, one) for one in shown}
         return web.json_response({"count": len(sessions), "sessions": rows})
 
@@ -214,12 +216,11 @@ class Admin:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Server-Sent Events; `?after=N` or Last-Event-ID: first what is still known of later ones."""
-        after = request.query.get("after", request.headers.get("Last-Event-ID"))
-        if after is not None and not after.isdecimal():
-            raise P4pmipError("after", after, "not an event's number")
+        asked = request.query.get("after", request.headers.get("Last-Event-ID"))
+        after = None if asked is None else _number("after", asked)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
-        with self._events.listen(None if after is None else int(after)) as listener, suppress(ConnectionError):
+        with self._events.listen(after) as listener, suppress(ConnectionError):
             await response.write(b": listening\n\n")
             ending = asyncio.ensure_future(self._ending.wait())
             try:
@@ -281,15 +282,21 @@ def _remove_stale(path: Path) -> None:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        raise P4pmipError("Content-Type", request.content_type, "not JSON", ("application/json",))
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
+        raise P4pmipError("Content-Type", request.headers.get("Content-Type"), "not JSON", ("application/json",))
     try:
-        document = await request.json()
-    except ValueError:
+        document = json.loads(await request.read())
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise P4pmipError("body", "", "not a JSON object")
     return document
+
+
+def _number(place: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > _DIGITS:
+        raise P4pmipError(place, text, f"not a number of at most {_DIGITS} digits")
+    return int(text)
 
 
 def _text(document: dict[str, Any], key: str) -> str:

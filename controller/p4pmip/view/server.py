@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import logging
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from ipaddress import ip_address
@@ -11,6 +13,7 @@ from pathlib import PurePath
 from aiohttp import web
 
 from p4pmip.errors import P4pmipError
+from p4pmip.node.http import Runner, names
 from p4pmip.view.model import Model
 from p4pmip.view.sources import Source
 
@@ -32,6 +35,7 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 _PAGE = resources.files("p4pmip.view").joinpath("page")
 _FILES = {one.name: _TYPES[PurePath(one.name).suffix] for one in _PAGE.iterdir()}
 """The page's files, and what each is; nothing else is served."""
+_LOGGER = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -106,7 +110,7 @@ class ViewServer:
                 web.get("/{file}", self._page),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = Runner(application, _refusal, Counter(), _LOGGER)
         await self._runner.setup()
         host, port = self._address
         try:
@@ -116,8 +120,7 @@ class ViewServer:
             raise _cannot_listen(self._place, f"{host}:{port}", error) from error
         bound = self._runner.addresses[0][1]
         shown = f"[{host}]" if ip_address(host).version == 6 else host
-        names = {shown, "localhost"} if ip_address(host).is_loopback else {shown}
-        self._hosts = frozenset(f"{name}:{bound}" for name in names)
+        self._hosts = names(host, bound)
         return f"http://{shown}:{bound}/"
 
     async def stop(self) -> None:
@@ -132,12 +135,13 @@ class ViewServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Another Host is another site's name for this address: its pages are not to read here."""
-        if request.headers.get("Host") not in self._hosts and not ip_address(self._address[0]).is_unspecified:
-            return web.Response(status=421, text="This server has another name.\n", headers=HEADERS)
+        known = ip_address(self._address[0]).is_unspecified or request.headers.get("Host", "").lower() in self._hosts
+        if not known:
+            return _refusal("This server has another name.", 421)
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            return web.Response(status=error.status, text=f"{error.reason}\n", headers=HEADERS)
+            return _refusal(error.reason, error.status)
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
@@ -199,3 +203,7 @@ class ViewServer:
         # First who is who: messages are shown with names.
         await asyncio.gather(*(source.introduce(self.model) for source in self._sources))
         await asyncio.gather(*(source.watch(self.model) for source in self._sources))
+
+
+def _refusal(why: object, status: int) -> web.Response:
+    return web.Response(status=status, text=f"{why}\n", headers=HEADERS)
