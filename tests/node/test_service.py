@@ -129,7 +129,10 @@ async def test_what_comes_before_a_node_serves_is_counted(tmp_path: Path) -> Non
 async def test_requests_that_make_no_sense_are_refused_with_the_choices(tmp_path: Path) -> None:
     async with running(tmp_path, document(tmp_path)):
         for node, path, body, text in (
-            ("lma", "/attach", {"mn": MN}, "it is no MAG"),
+            ("lma", "/attach", {"mn": MN}, "cannot attach: it is no MAG"),
+            ("lma", "/move", {"mn": MN}, "cannot move: it is no MAG"),
+            ("lma", "/detach", {"mn": "nobody"}, "unknown mobile node"),
+            ("lma", "/detach", {"mn": MN}, "is not attached"),
             ("mag-1", "/attach", {"mn": MN, "link": "9"}, "no such access link: '9' (valid: 11, 12, 13, 14)"),
             ("mag-1", "/attach", {"mn": "nobody", "link": "11"}, "unknown mobile node"),
             ("mag-1", "/detach", {"mn": MN}, "is not attached"),
@@ -322,6 +325,18 @@ def test_nodes_that_run_elsewhere_come_change_and_go_as_peers(tmp_path: Path) ->
     assert told.applied == ("nodes.mag-1: removed", "nodes.mag-2: changed", "nodes.mag-3: added")
     assert told.need_restart == ("nodes.lma.routes: needs a restart",)
     assert list(told.applicable.nodes) == ["lma", "mag-2", "mag-3"]
+
+
+async def test_an_lma_revokes_what_it_holds_whether_or_not_its_file_names_it(tmp_path: Path) -> None:
+    mac, nai = "02:00:00:00:09:01", "020000000901@operator-a"
+    async with running(tmp_path, document(tmp_path)) as (service, _):
+        for name in (nai, mac):
+            await attach(service, tmp_path, "mag-1", mac)
+            (session,) = service.nodes["lma"].sessions()
+            assert session.mn == nai.encode()
+            done = await asyncio.to_thread(client(tmp_path, "lma").post, "/detach", mn=name)
+            assert done == {"node": "lma", "mn": nai}
+            await until(service, lambda: active(service, "lma") == active(service, "mag-1") == 0)
 
 
 @pytest.mark.parametrize("family", [4, 6])

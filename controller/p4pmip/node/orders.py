@@ -6,6 +6,7 @@ from p4pmip.errors import P4pmipError
 from p4pmip.node.context import link_id
 from p4pmip.node.node import Node
 from p4pmip.node.schema import Port
+from p4pmip.wire.describe import text
 from p4pmip.wire.ethernet import mac as mac_octets
 from p4pmip.wire.ethernet import mac_text
 from p4pmip.wire.numbers import HandoffIndicator
@@ -19,6 +20,7 @@ def attach(node: Node, mn: str, link: str | None) -> Json:
     Raises:
         P4pmipError: The node is no MAG, or the mobile node or link is not known.
     """
+    _mag(node, "attach")
     return _attach(node, mn, link, HandoffIndicator.ATTACHMENT_OVER_A_NEW_INTERFACE)
 
 
@@ -28,28 +30,25 @@ def move(node: Node, mn: str, link: str | None) -> Json:
     Raises:
         P4pmipError: As of `attach`.
     """
+    _mag(node, "move")
     return _attach(node, mn, link, HandoffIndicator.HANDOFF_BETWEEN_MAGS_SAME_INTERFACE)
 
 
 def detach(node: Node, mn: str) -> Json:
-    """De-register a mobile node; where the node is an LMA alone, revoke its bindings (RFC 5846).
+    """De-register a mobile node; at an LMA, revoke its bindings (RFC 5846), but for what a MAG on the same node has.
 
     Raises:
         P4pmipError: The mobile node is not attached.
     """
     nai, mac = _identity(node, mn)
-    attached = {session.mn for session in node.sessions()}
-    if nai not in attached:
-        raise P4pmipError("MN", mn, f"is not attached to {node.name}")
-    if node.mag is None:
-        node.revoke(nai)
-    else:
+    if node.mag is not None and any(session.mn == nai for session in node.mag.sessions()):
         node.detach(nai, mac if ":" in mn else None)
-    return {"node": node.name, "mn": nai.decode()}
+    elif node.lma is None or not node.revoke(nai):
+        raise P4pmipError("MN", mn, f"is not attached to {node.name}")
+    return {"node": node.name, "mn": text(nai)}
 
 
 def _attach(node: Node, mn: str, link: str | None, indicator: HandoffIndicator) -> Json:
-    _mag(node, "attach")
     nai, mac = _identity(node, mn)
     port = _access(node, link)
     if mac is None:
@@ -59,7 +58,7 @@ def _attach(node: Node, mn: str, link: str | None, indicator: HandoffIndicator) 
     session_id = node.attach(nai, link_id(port), mac, indicator)
     if session_id is None:
         raise P4pmipError("MN", mn, f"cannot be served by {node.name}; its log says why")
-    return {"node": node.name, "mn": nai.decode(), "link": link_name(port), "session": session_id}
+    return {"node": node.name, "mn": text(nai), "link": link_name(port), "session": session_id}
 
 
 def _mag(node: Node, what: str) -> None:
@@ -74,9 +73,12 @@ def _identity(node: Node, mn: str) -> tuple[bytes, bytes | None]:
         if mn == mobile_node.nai or mn.lower() in mobile_node.mac:
             macs = [mn.lower()] if mn.lower() in mobile_node.mac else list(mobile_node.mac)
             return mobile_node.nai.encode(), mac_octets(macs[0]) if macs else None
+    octets, escaped = mn.encode("utf-8", "surrogatepass"), "\\" in mn
     for session in node.sessions():
-        if session.access is not None and mn in (session.mn.decode("utf-8", "replace"), mac_text(session.access.mac)):
-            return session.mn, session.access.mac
+        # An LMA knows no access link, but what the MAG says of the mobile node.
+        mac = session.link_layer if session.access is None else session.access.mac
+        if octets == session.mn or (mac and mn.lower() == mac_text(mac)) or (escaped and mn == text(session.mn)):
+            return session.mn, mac if len(mac) == 6 else None
     if mn.count(":") == 5:
         mac = mac_octets(mn)
         for port in node.settings.ports:
