@@ -17,7 +17,7 @@ def told(number: int, event: str, **more: Any) -> dict[str, Any]:
 def sent(number: int, sequence: int) -> dict[str, Any]:
     """A PBU on its way."""
     message = {"name": "Proxy Binding Update", "sequence": sequence, "lifetime_s": 3600, "options": []}
-    return told(number, "sent", source="[192.0.2.1]:5436", destination="[192.0.2.2]:5436", message=message)
+    return told(number, "sent", source="192.0.2.1:5436", destination="192.0.2.2:5436", message=message)
 
 
 def test_changes_since_a_revision() -> None:
@@ -39,7 +39,7 @@ def test_changes_since_a_revision() -> None:
 
 def test_a_message_is_one_row_from_sending_to_its_outcome() -> None:
     """Whichever of its nodes tells; the second with the same sequence number is another message."""
-    model = Model({"[192.0.2.1]:5436": "mag-1", "[192.0.2.2]:5436": "lma"})
+    model = Model({"192.0.2.1:5436": "mag-1", "192.0.2.2:5436": "lma"})
     model.event({**sent(1, 5), "node": "mag-1"})
     assert [(row["from"], row["to"], row["outcome"]) for row in model.documents("message")] == [("mag-1", "lma", "")]
     model.event({**sent(1, 5), "event": "received", "outcome": "accepted"})
@@ -52,7 +52,7 @@ def test_a_message_is_one_row_from_sending_to_its_outcome() -> None:
 
 def test_the_histories_of_two_nodes_make_one_row_each_message() -> None:
     """Who looks late is told all of one node, and then all of the other."""
-    model = Model({"[192.0.2.1]:5436": "mag-1", "[192.0.2.2]:5436": "lma"})
+    model = Model({"192.0.2.1:5436": "mag-1", "192.0.2.2:5436": "lma"})
     for number, sequence in ((1, 5), (2, 6), (3, 6)):
         model.event({**sent(number, sequence), "event": "received", "outcome": "accepted", "time": 2.0 + number})
     for number, sequence in ((1, 5), (2, 6), (3, 6), (4, 7)):

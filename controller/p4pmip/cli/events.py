@@ -27,8 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _line(event: dict[str, Any]) -> str:
-    at = time.strftime("%H:%M:%S", time.localtime(event["time"])) + f"{event['time'] % 1:.3f}"[1:]
-    return f"{at} {event['node']} {event['event']}: {', '.join(_words(event))}"
+    seconds, milliseconds = divmod(round(event["time"] * 1000), 1000)
+    at = time.strftime("%H:%M:%S", time.localtime(seconds))
+    return f"{at}.{milliseconds:03d} {event['node']} {event['event']}: {', '.join(_words(event))}"
 
 
 def _words(event: dict[str, Any]) -> list[str]:

@@ -16,7 +16,9 @@ class Endpoint:
     port: int | None = None
 
     def __str__(self) -> str:
-        return str(self.address) if self.port is None else f"[{self.address}]:{self.port}"
+        if self.port is None:
+            return str(self.address)
+        return f"{self.address}:{self.port}" if self.address.version == 4 else f"[{self.address}]:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
