@@ -1,9 +1,13 @@
 """The journal on SQLite: what is committed is there, all of it or nothing, and what is wrong has a name."""
 
+import errno
+import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -200,6 +204,29 @@ def test_a_changed_value_is_found_by_its_checksum(path: Path) -> None:
     journal.close()
 
 
+def test_what_is_no_json_is_corrupt_whatever_its_checksum(path: Path) -> None:
+    journal = SqliteJournal.open(path, "lma")
+    journal.commit([ALICE])
+    journal._connection.execute("UPDATE record SET payload = ?, crc = ?", ("{", zlib.crc32(b"{")))
+    with pytest.raises(JournalError, match=r"record lma_binding/alice@example\.org is no JSON") as caught:
+        list(journal.load())
+    assert caught.value.reason is JournalReason.CORRUPT
+    journal.close()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_no_file_is_refused_and_left_alone(path: Path, linked: bool) -> None:
+    pipe = path.with_name("pipe") if linked else path
+    os.mkfifo(pipe)
+    pipe.chmod(0o644)
+    if linked:
+        path.symlink_to(pipe)
+    with pytest.raises(JournalError, match="no regular file") as caught:
+        SqliteJournal.open(path, "lma")
+    assert caught.value.reason is JournalReason.WRONG_FORMAT
+    assert stat.S_IMODE(pipe.stat().st_mode) == 0o644
+
+
 def test_the_journal_of_another_node_is_refused(journal: SqliteJournal, path: Path) -> None:
     journal.close()
     with pytest.raises(JournalError, match="it is the journal of lma, not of mag1") as caught:
@@ -250,10 +277,9 @@ except JournalError as error:
 """
 
 
-def _last_lines(path: Path, trouble: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(path), trouble], capture_output=True, text=True, check=True, timeout=60
-    )
+def _last_lines(path: Path, trouble: str, *within: str, before: str = "") -> list[str]:
+    words = [*within, sys.executable, "-c", f"{before}\n{_CHILD}", str(path), trouble]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.split()
 
 
@@ -294,6 +320,58 @@ def test_a_directory_that_cannot_be_written_to(tmp_path: Path) -> None:
             parent.chmod(0o755)  # the child, who is nobody, has to come this far
     assert _last_lines(directory / "lma.db", "read_only") == [JournalReason.READ_ONLY]
     assert not (directory / "lma.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.EROFS, JournalReason.READ_ONLY),
+        (errno.EACCES, JournalReason.READ_ONLY),
+        (errno.ENOSPC, JournalReason.DISK_FULL),
+        (errno.EIO, JournalReason.IO_ERROR),
+    ],
+)
+@pytest.mark.parametrize("call", ["open", "fchmod", "fsync"])
+def test_what_the_file_system_says_has_a_name(
+    path: Path, call: str, code: int, reason: JournalReason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    path.touch(0o644)
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(JournalError) as caught:
+        SqliteJournal.open(path, "lma")
+    assert caught.value.reason is reason
+    assert os.strerror(code) in str(caught.value)
+
+
+def test_a_file_system_that_becomes_read_only(path: Path) -> None:
+    """As one does after an error of its disk: SQLite tells no more than that a write failed."""
+    read_only = "import os; os.statvfs = lambda _: os.statvfs_result((0,) * 8 + (os.ST_RDONLY, 255))"
+    *acknowledged, reason = _last_lines(path, "limit", before=read_only)
+    assert acknowledged
+    assert reason == JournalReason.READ_ONLY
+
+
+@pytest.mark.root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not on PATH")
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_system_that_is_read_only(tmp_path: Path, there: bool) -> None:
+    make = (
+        "from pathlib import Path; from p4pmip.store import SqliteJournal; "
+        'SqliteJournal.open(Path("lma.db"), "lma").close()'
+    )
+    script = f"""
+        set -e
+        mount -t tmpfs none {tmp_path}
+        cd {tmp_path}
+        {f"{sys.executable} -c '{make}'" if there else "true"}
+        mount -o remount,ro {tmp_path}
+        exec "$@"
+    """
+    lines = _last_lines(tmp_path / "lma.db", "", "unshare", "-m", "sh", "-c", script, "sh")
+    assert lines == [JournalReason.READ_ONLY]
 
 
 def test_fsync_latency_is_measured(tmp_path: Path) -> None:

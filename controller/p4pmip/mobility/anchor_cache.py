@@ -18,7 +18,7 @@ from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.entity import Entity
 from p4pmip.mobility.ordering import Disorder, from_ntp
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Forget, Record
+from p4pmip.mobility.record import Forget, Record, of, read
 from p4pmip.mobility.registrar import Refusal, Registrar
 from p4pmip.mobility.request import Request
 from p4pmip.mobility.session import Session
@@ -211,11 +211,10 @@ class AnchorCache(Entity[Entry]):
         super()._restore_rest(records, now, utc)
         for record in records:
             if record.kind == "stamp":
-                row = record.payload
+                mn, stamps, ends = read(record, _stamp_from)
                 windows = (self.config.timestamp_validity_window, *(one.replay_window for one in self.config.peers))
-                until = now + min(row["until"] - utc, max(windows))
-                self._stamps[bytes.fromhex(record.key)] = row["timestamp"], row["replay"]
-                self._expire_at("stamp", record.key, until)
+                self._stamps[mn] = stamps
+                self._expire_at("stamp", record.key, now + min(ends - utc, max(windows)))
 
     def _restore(self, session: Session, now: float, utc: float) -> None:
         peer = self.peers.get(session.path.peer.address)
@@ -260,3 +259,8 @@ class AnchorCache(Entity[Entry]):
         """The MAG knows none of its sessions any more: they are held, as if it had de-registered them."""
         for entry in [one for one in self.cache if one.peer is peer]:
             self._hold(entry, now)
+
+
+def _stamp_from(record: Record) -> tuple[bytes, tuple[int, int], float]:
+    row = record.payload
+    return bytes.fromhex(record.key), (of(int, row["timestamp"]), of(int, row["replay"])), float(row["until"])

@@ -20,7 +20,7 @@ from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.keys import KeyAllocator, KeyRing
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Forget, Record
+from p4pmip.mobility.record import Forget, Record, of, read
 from p4pmip.mobility.session_ids import SessionIds
 from p4pmip.mobility.timers import Timers
 from p4pmip.wire.authenticator import authentication_of, sign, verify
@@ -276,10 +276,12 @@ class Engine(ABC):
         resting: list[tuple[float, int]] = []
         for record in records:
             if record.kind == "key":
-                until = now + min(record.payload["until"] - utc, self.common.key_quarantine)
-                resting.append((until, int(record.key)))
-            elif record.kind == "peer" and (peer := self.peers.get(ip_address(record.key))) is not None:
-                peer.counter = record.payload["counter"]
+                ends, key = read(record, lambda row: (float(row.payload["until"]), int(row.key)))
+                resting.append((now + min(ends - utc, self.common.key_quarantine), key))
+            elif record.kind == "peer":
+                address, counter = read(record, lambda row: (ip_address(row.key), of(int, row.payload["counter"])))
+                if (peer := self.peers.get(address)) is not None:
+                    peer.counter = counter
         for until, key in sorted(resting):
             self.keys.allocator.rest(key, until)
             self._expire_at("key", str(key), until)

@@ -16,7 +16,7 @@ from p4pmip.mobility.endpoint import Endpoint
 from p4pmip.mobility.engine import Engine
 from p4pmip.mobility.incoming import Incoming
 from p4pmip.mobility.peer import PeerState
-from p4pmip.mobility.record import Forget, Record, from_record
+from p4pmip.mobility.record import Forget, Record, from_record, read
 from p4pmip.mobility.session import Session
 from p4pmip.mobility.timers import Timed
 from p4pmip.wire.message import (
@@ -98,12 +98,12 @@ class Entity(Engine, Generic[Held]):
         other owners and of the other role are passed over.
 
         Raises:
-            KeyError, ValueError, TypeError: a row was not written by this package.
+            RecordError: A row was not written by this package.
         """
         self._enter(now, utc)
         records = list(records)
         self._restore_rest(records, now, utc)
-        sessions = [from_record(record.payload) for record in records if record.kind == "session"]
+        sessions = [read(one, lambda row: from_record(row.payload)) for one in records if one.kind == "session"]
         for session in sorted(sessions, key=lambda one: one.expires_utc):
             if session.role is self.role:
                 self._restore(session, now, utc)

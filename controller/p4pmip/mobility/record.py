@@ -16,11 +16,12 @@ peer     its address             {"counter": ...}: the last restart counter that
 What is to be there no longer is a `Forget`. The journal keeps rows of other owners beside these (`store.journal`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import Any, TypeVar
 
+from p4pmip.errors import P4pmipError
 from p4pmip.mobility.binding import AccessLink, Granularity, Gre, Phase, Role, Tunnel
 from p4pmip.mobility.endpoint import Endpoint, Path
 from p4pmip.mobility.session import Session, pack, unpack
@@ -45,6 +46,35 @@ class Forget:
 
 
 Change = Record | Forget
+_T = TypeVar("_T")
+
+
+class RecordError(P4pmipError):
+    """A row of a journal is not one that this package writes."""
+
+    def __init__(self, record: Record, problem: str) -> None:
+        super().__init__(f"record {record.kind}/{record.key}", None, problem)
+
+
+def read(record: Record, reader: Callable[[Record], _T]) -> _T:
+    """What a reader makes of a row.
+
+    Raises:
+        RecordError: It can make nothing of it.
+    """
+    try:
+        return reader(record)
+    except KeyError as error:
+        raise RecordError(record, f"has no {error}") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise RecordError(record, str(error)) from error
+
+
+def of(kind: type[_T], value: object) -> _T:
+    """A value of a row, if it is of its kind; TypeError otherwise."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
 
 
 def session_change(session_id: int, session: Session | None) -> Change:
@@ -92,16 +122,18 @@ def from_record(payload: Mapping[str, Any]) -> Session:
     Raises:
         KeyError, ValueError, TypeError: the row was not written by `to_record`.
     """
-    tunnel, access = payload["tunnel"], payload["access"]
+    role, tunnel, access = Role(payload["role"]), payload["tunnel"], payload["access"]
+    if tunnel is None and role is Role.LMA:
+        raise ValueError("no tunnel")
     ipv4 = None if payload["ipv4"] is None else IPv4Interface(payload["ipv4"])
     networks = [IPv6Network(prefix) for prefix in payload["prefixes"]]
     return Session(
-        role=Role(payload["role"]),
+        role=role,
         mn=bytes.fromhex(payload["mn"]),
-        realm=payload["realm"],
-        session_id=payload["session_id"],
+        realm=of(str, payload["realm"]),
+        session_id=of(int, payload["session_id"]),
         phase=Phase(payload["phase"]),
-        technology=payload["technology"],
+        technology=of(int, payload["technology"]),
         link_layer=bytes.fromhex(payload["link_layer"]),
         link_local=None if payload["link_local"] is None else IPv6Address(payload["link_local"]),
         prefixes=tuple(pack(int(network.network_address), network.prefixlen) for network in networks),
@@ -109,18 +141,18 @@ def from_record(payload: Mapping[str, Any]) -> Session:
         ipv4_router=None if payload["ipv4_router"] is None else IPv4Address(payload["ipv4_router"]),
         tunnel=None
         if tunnel is None
-        else Tunnel(ip_address(tunnel["local"]), ip_address(tunnel["peer"]), tunnel["udp"]),
+        else Tunnel(ip_address(tunnel["local"]), ip_address(tunnel["peer"]), of(bool, tunnel["udp"])),
         path=Path(_endpoint_from(payload["local"]), _endpoint_from(payload["peer"])),
         gre=Gre(payload["gre"]),
         granularity=Granularity(payload["granularity"]),
-        uplink_key=payload["uplink_key"],
-        downlink_key=payload["downlink_key"],
-        lifetime=payload["lifetime"],
-        expires_utc=payload["expires_utc"],
-        timestamp=payload["timestamp"],
-        sequence=payload["sequence"],
-        replay=payload["replay"],
-        access=None if access is None else AccessLink(access["link"], bytes.fromhex(access["mac"])),
+        uplink_key=_int_or_none(payload["uplink_key"]),
+        downlink_key=_int_or_none(payload["downlink_key"]),
+        lifetime=of(int, payload["lifetime"]),
+        expires_utc=float(payload["expires_utc"]),
+        timestamp=of(int, payload["timestamp"]),
+        sequence=of(int, payload["sequence"]),
+        replay=of(int, payload["replay"]),
+        access=None if access is None else AccessLink(of(int, access["link"]), bytes.fromhex(access["mac"])),
     )
 
 
@@ -129,4 +161,8 @@ def _endpoint_to(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _endpoint_from(payload: Mapping[str, Any]) -> Endpoint:
-    return Endpoint(ip_address(payload["address"]), payload["port"])
+    return Endpoint(ip_address(payload["address"]), _int_or_none(payload["port"]))
+
+
+def _int_or_none(value: object) -> int | None:
+    return None if value is None else of(int, value)

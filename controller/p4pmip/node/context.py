@@ -15,7 +15,7 @@ from p4pmip.forwarding.context import (
     TunnelSettings,
 )
 from p4pmip.mobility.binding import Binding, Gre, IPAddress
-from p4pmip.mobility.record import Record
+from p4pmip.mobility.record import Record, of, read
 from p4pmip.node.config import Config, NodeSettings, Port
 from p4pmip.wire.ethernet import mac as mac_octets
 
@@ -24,9 +24,19 @@ _IPV4_HEADER, _IPV6_HEADER, _UDP_HEADER, _TLV_HEADER, _GRE_HEADER, _GRE_KEY = 20
 
 
 def journalled_ids(records: Iterable[Record]) -> Ids:
-    """The small ids that a journal remembers."""
-    rows = [record.payload for record in records if record.kind == ID_KIND]
-    return Ids((row["kind"], tuple(row["name"]), row["number"]) for row in rows)
+    """The small ids that a journal remembers.
+
+    Raises:
+        RecordError: A row was not written by this package.
+    """
+    return Ids(read(record, _id_from) for record in records if record.kind == ID_KIND)
+
+
+def _id_from(record: Record) -> tuple[str, tuple[object, ...], int]:
+    row = record.payload
+    name = tuple(of(list, row["name"]))
+    hash(name)
+    return of(str, row["kind"]), name, of(int, row["number"])
 
 
 def new_ids(ids: Ids) -> Iterator[Record]:

@@ -8,12 +8,12 @@ from p4pmip.errors import P4pmipError
 from p4pmip.forwarding.base import base_entries
 from p4pmip.forwarding.session import entries
 from p4pmip.mobility.binding import Binding
-from p4pmip.mobility.record import Record, from_record
+from p4pmip.mobility.record import Record, from_record, read
 from p4pmip.node.config import Config, load
 from p4pmip.node.context import context_of, journalled_ids
 from p4pmip.node.neighbours import journalled_neighbours
 from p4pmip.p4runtime.desired import Desired, fetch_desired
-from p4pmip.store.error import JournalError, JournalReason
+from p4pmip.store.error import JournalError, JournalReason, corrupt_by_name
 from p4pmip.store.sqlite import SqliteJournal
 from p4pmip.wire.describe import text
 
@@ -22,7 +22,7 @@ def desired_from_config(path: Path, target: str) -> Desired:
     """What the target of one of the nodes should hold, as far as configuration and journal tell.
 
     Raises:
-        P4pmipError: The file cannot be used, no node of it has this target, or its journal is in use.
+        P4pmipError: The file cannot be used, no node of it has this target, or its journal is in use or corrupt.
     """
     config = load(path)
     name = node_of_target(config, target)
@@ -35,9 +35,11 @@ def desired_from_config(path: Path, target: str) -> Desired:
         # The node runs, and its own word is newer anyway.
         switch = config.target(name)
         return fetch_desired(admin, f"{switch.address}/{switch.device_id}")
-    configured = context_of(config, config.nodes[name], journalled_ids(records))
-    context = replace(configured, neighbours=(*configured.neighbours, *journalled_neighbours(records, configured)))
-    bindings = [from_record(record.payload).binding for record in records if record.kind == "session"]
+    with corrupt_by_name(config.journal(name)):
+        configured = context_of(config, config.nodes[name], journalled_ids(records))
+        context = replace(configured, neighbours=(*configured.neighbours, *journalled_neighbours(records, configured)))
+        sessions = [read(one, lambda row: from_record(row.payload)) for one in records if one.kind == "session"]
+    bindings = [session.binding for session in sessions if session.tunnel is not None]
     found = {entry.key: entry for entry in base_entries(context)}
     for binding in bindings:
         found.update({entry.key: entry for entry in entries(binding, context)})

@@ -5,21 +5,29 @@ from ipaddress import ip_address
 
 from p4pmip.forwarding.context import Context, Neighbour
 from p4pmip.mobility.binding import IPAddress
-from p4pmip.mobility.record import Change, Forget, Record
+from p4pmip.mobility.record import Change, Forget, Record, of, read
 
 NEIGHBOUR_KIND = "neighbour"
 
 
 def journalled_neighbours(records: Iterable[Record], context: Context) -> Iterator[Neighbour]:
-    """The neighbours that a journal remembers, of links that there still are, without those of the configuration."""
+    """The neighbours that a journal remembers, of links that there still are, without those of the configuration.
+
+    Raises:
+        RecordError: A row was not written by this package.
+    """
     links = {link.link_id for link in context.links}
     fixed = {(neighbour.link_id, neighbour.address) for neighbour in context.neighbours}
     for record in records:
         if record.kind == NEIGHBOUR_KIND:
-            row = record.payload
-            neighbour = Neighbour(row["link"], ip_address(row["address"]), bytes.fromhex(row["mac"]))
+            neighbour = read(record, _neighbour_from)
             if neighbour.link_id in links and (neighbour.link_id, neighbour.address) not in fixed:
                 yield neighbour
+
+
+def _neighbour_from(record: Record) -> Neighbour:
+    row = record.payload
+    return Neighbour(of(int, row["link"]), ip_address(row["address"]), bytes.fromhex(row["mac"]))
 
 
 def neighbour_change(link: int, address: IPAddress, mac: bytes | None) -> Change:

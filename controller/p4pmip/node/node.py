@@ -39,6 +39,7 @@ from p4pmip.node.switch import SwitchChanged, SwitchControl
 from p4pmip.node.timer import Timer
 from p4pmip.p4runtime.arbitration import State
 from p4pmip.p4runtime.target import Target
+from p4pmip.store.error import corrupt_by_name
 from p4pmip.store.journal import Journal
 from p4pmip.wire.describe import mobile_node_of
 from p4pmip.wire.numbers import HandoffIndicator, MhType
@@ -83,13 +84,15 @@ class Node:
         self.identities = identities(config, self.settings)
         self._guests = Guests(guest_limits(self.settings), self._attached)
         self.journal = GroupCommit(journal, self._log)
+        self._corrupt_by_name = functools.partial(corrupt_by_name, journal.path)
         records = self._rows = list(journal.load())
         counter = journal.restart_counter
         lma, mag = lma_config(config, name, counter), mag_config(config, name, counter)
         self.lma = None if lma is None else LocalMobilityAnchor(lma)
         self.mag = None if mag is None else MobileAccessGateway(mag)
         self.engines: tuple[Engine, ...] = tuple(engine for engine in (self.lma, self.mag) if engine is not None)
-        self.switch = SwitchControl(config, name, target, records, self.journal.remember)
+        with self._corrupt_by_name():
+            self.switch = SwitchControl(config, name, target, records, self.journal.remember)
         idle = self.settings.mag.idle_timeout if self.settings.mag else AccessSettings().idle_timeout
         self.links = Links(
             config, self.settings, AccessSettings(idle_timeout=idle), self._access, self._neighbour, self.binding
@@ -125,7 +128,8 @@ class Node:
         async with self._stack.pop_all() as stack:
             now, utc = self._clock()
             for engine in self.engines:
-                engine.restore(self._rows, now, utc)
+                with self._corrupt_by_name():
+                    engine.restore(self._rows, now, utc)
                 if not self._rows and engine.common.restart_counter:
                     heartbeat.announce(engine)  # a new journal in the place of one that was lost (RFC 5847 §3.2)
                 for binding in engine.bindings():

@@ -1,9 +1,12 @@
 """Why a journal could not do what it was asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 from p4pmip.errors import P4pmipError
+from p4pmip.mobility.record import RecordError
 
 
 class JournalReason(StrEnum):
@@ -18,7 +21,7 @@ class JournalReason(StrEnum):
     WRONG_NODE = "wrong_node"
     """The journal of another node."""
     WRONG_FORMAT = "wrong_format"
-    """An SQLite file of something else, or of a later version."""
+    """An SQLite file of something else, or of a later version; or no regular file at all."""
     CLOSED = "closed"
     IO_ERROR = "io_error"
     """Anything else the file system refuses."""
@@ -30,3 +33,16 @@ class JournalError(P4pmipError):
     def __init__(self, path: Path, reason: JournalReason, problem: str) -> None:
         super().__init__("journal", str(path), f"{reason}: {problem}")
         self.reason = reason
+
+
+@contextmanager
+def corrupt_by_name(path: Path) -> Iterator[None]:
+    """Records of the journal in this file are read meanwhile: one that cannot be makes it corrupt.
+
+    Raises:
+        JournalError: In place of a `RecordError`.
+    """
+    try:
+        yield
+    except RecordError as error:
+        raise JournalError(path, JournalReason.CORRUPT, str(error)) from error

@@ -1,6 +1,7 @@
 """What a node asks of its journal, whatever keeps it."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from p4pmip.mobility.record import Change, Record
@@ -8,6 +9,10 @@ from p4pmip.mobility.record import Change, Record
 
 class Journal(Protocol):
     """The memory of one node across restarts; may be used from any thread, one call at a time."""
+
+    @property
+    def path(self) -> Path:
+        """The file that it is in, for people."""
 
     @property
     def restart_counter(self) -> int:

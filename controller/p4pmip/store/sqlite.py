@@ -4,9 +4,11 @@ A record carries the CRC-32 of its payload, since SQLite's own integrity check s
 values in it.
 """
 
+import errno
 import json
 import os
 import sqlite3
+import stat
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -47,6 +49,13 @@ _REASONS = {
     sqlite3.SQLITE_NOTADB: JournalReason.CORRUPT,
     sqlite3.SQLITE_BUSY: JournalReason.LOCKED,
 }
+_ERRNO_REASONS = {
+    errno.EACCES: JournalReason.READ_ONLY,
+    errno.EPERM: JournalReason.READ_ONLY,
+    errno.EROFS: JournalReason.READ_ONLY,
+    errno.ENOSPC: JournalReason.DISK_FULL,
+    errno.EDQUOT: JournalReason.DISK_FULL,
+}
 
 
 class SqliteJournal:
@@ -81,6 +90,11 @@ class SqliteJournal:
                 raise
 
     @property
+    def path(self) -> Path:
+        """See `Journal`."""
+        return self._path
+
+    @property
     def restart_counter(self) -> int:
         """See `Journal`."""
         return self._restart_counter
@@ -103,7 +117,11 @@ class SqliteJournal:
         for kind, key, payload, crc in rows:
             if zlib.crc32(payload.encode()) != crc:
                 raise JournalError(self._path, JournalReason.CORRUPT, f"record {kind}/{key} fails its checksum")
-            yield Record(kind, key, json.loads(payload))
+            try:
+                values = json.loads(payload)
+            except (ValueError, RecursionError) as error:
+                raise JournalError(self._path, JournalReason.CORRUPT, f"record {kind}/{key} is no JSON") from error
+            yield Record(kind, key, values)
 
     def clear(self) -> None:
         """See `Journal`."""
@@ -142,13 +160,12 @@ def _pieces(things: list[_Thing]) -> Iterator[list[_Thing]]:
 
 def _make_private(path: Path) -> None:
     """Let only the owner read the file: it names mobile nodes and holds keys. SQLite gives its log the same mode."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        reason = JournalReason.READ_ONLY if isinstance(error, PermissionError) else JournalReason.IO_ERROR
-        raise JournalError(path, reason, error.strerror or str(error)) from error
-    try:
-        if os.fstat(descriptor).st_mode & 0o077:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise JournalError(path, JournalReason.WRONG_FORMAT, "it is no regular file")
+        if mode & 0o077:
             os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
@@ -217,4 +234,18 @@ def _named_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         # The low octet is the primary result code (SQLite's "extended result codes").
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        raise JournalError(path, _REASONS.get(code, JournalReason.IO_ERROR), str(error)) from error
+        reason = _REASONS.get(code, JournalReason.IO_ERROR)
+        if reason is JournalReason.IO_ERROR and _on_read_only(path):
+            reason = JournalReason.READ_ONLY  # which it has become while the file was open: SQLite does not tell
+        raise JournalError(path, reason, str(error)) from error
+    except OSError as error:
+        reason = _ERRNO_REASONS.get(error.errno or 0, JournalReason.IO_ERROR)
+        raise JournalError(path, reason, error.strerror or str(error)) from error
+
+
+def _on_read_only(path: Path) -> bool:
+    """Whether the file system takes no writes (any more)."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
