@@ -1,4 +1,4 @@
-"""`p4pmip detach`: de-register a mobile node at a running MAG."""
+"""`p4pmip detach`: de-register a mobile node at a running MAG, or revoke its bindings at an LMA."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,7 @@ from p4pmip.cli._arguments import add_mobile_node, add_node
 
 def register(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("detach", help="de-register a mobile node at a running MAG")
+    parser = commands.add_parser("detach", help="de-register a mobile node at a running MAG, or revoke it at an LMA")
     add_node(parser)
     add_mobile_node(parser)
     parser.set_defaults(run=run)
