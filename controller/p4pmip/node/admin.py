@@ -71,6 +71,7 @@ class Admin:
         self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None
         self._file: tuple[Path, int] | None = None
+        """The Unix socket and its inode."""
 
     def open(self) -> None:
         """Take the place that the configuration says; whoever connects is refused until `start`.
@@ -80,8 +81,8 @@ class Admin:
         """
         try:
             if isinstance(self._place, Path):
-                self._socket = _bind_unix(self._place)
-                self._file = self._place, os.stat(self._place).st_ino
+                self._socket, beside = _bind_unix(self._place)
+                self._file = beside, os.stat(beside).st_ino
             else:
                 self._socket = _bind_tcp(*self._place)
         except OSError as error:
@@ -119,6 +120,9 @@ class Admin:
             raise self._error(error) from error
         if self._file is None:
             self._hosts = names(*self._socket.getsockname()[:2])
+        elif isinstance(self._place, Path):  # not before: whoever waits for the file finds one that answers
+            beside, inode = self._file
+            self._file = beside.rename(self._place), inode
 
     @property
     def addresses(self) -> list[Any]:
@@ -240,17 +244,19 @@ class Admin:
         return response
 
 
-def _bind_unix(path: Path) -> socket.socket:
+def _bind_unix(path: Path) -> tuple[socket.socket, Path]:
+    """A socket, and where it is until it listens: beside its place."""
     _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX)
+    beside = path.with_name(f".{os.getpid():x}.{bound.fileno():x}")
     try:
         # The file gets its mode from the socket (Linux); a umask would be that of everything else meanwhile.
         os.fchmod(bound.fileno(), 0o600)
-        bound.bind(str(path))
+        bound.bind(str(beside))
     except OSError:
         bound.close()
         raise
-    return bound
+    return bound, beside
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:
