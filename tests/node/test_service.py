@@ -174,14 +174,17 @@ async def test_nodes_that_start_side_by_side_leave_the_umask_alone(tmp_path: Pat
         os.umask(before)
 
 
+def sockets(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_socket()]
+
+
 async def test_the_socket_is_there_once_the_node_serves(tmp_path: Path) -> None:
     """Scripts wait for it."""
     service = Service(write(tmp_path / "figure-1.toml", document(tmp_path)))
     await service.open()
     assert not (tmp_path / "lma.admin").exists()
     await service.stop()
-    sockets = [path.name for path in tmp_path.iterdir() if path.is_socket()]
-    assert sockets == [], "nothing is left of a node that did not get so far"
+    assert sockets(tmp_path) == [], "nothing is left of a node that did not get so far"
 
 
 async def test_the_socket_is_the_owners_alone_and_tcp_asks_for_host_and_origin(tmp_path: Path) -> None:
