@@ -110,6 +110,16 @@ async def test_a_client_that_leaves_in_the_middle_is_no_error(
 JSON = "Content-Type: application/json"
 
 
+async def test_what_cannot_be_expected_is_refused_in_json(
+    tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    expecting = request("GET", "/health", "Expect: something")
+    for octets in (expecting, expecting.replace(b"something", b"\xb8"), expecting.replace(b"health", b"nothing")):
+        status, told = await say(tmp_path, octets)
+        assert (status, told["place"], told["choices"]) == (417, "Expect", ["100-continue"])
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(
     ("octets", "place"),
     [

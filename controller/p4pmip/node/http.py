@@ -20,6 +20,7 @@ Refuse = Callable[[P4pmipError, int], web.Response]
 """Makes the answer to a request that is refused with a status."""
 
 _MALFORMED = (HttpProcessingError, web.RequestPayloadError)
+_EXPECTED = "100-continue"
 _LEFT = (ConnectionError, TimeoutError)
 
 
@@ -51,12 +52,26 @@ class Runner(web.AppRunner):
 class _Server(web.Server):
     """The same requests to the same application, over connections of our own."""
 
-    def __init__(self, server: web.Server, *parts: Any) -> None:
-        super().__init__(server.request_handler, request_factory=server.request_factory)
-        self._parts = parts
+    def __init__(
+        self,
+        server: web.Server,
+        refuse: Refuse,
+        counters: Counter[str],
+        log: "logging.Logger | logging.LoggerAdapter[logging.Logger]",
+    ) -> None:
+        super().__init__(self._answer, request_factory=server.request_factory)
+        self._application = server.request_handler
+        self._parts = (refuse, counters, log)
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, *self._parts)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        # Before aiohttp looks at it, whose answer would quote it, and cannot be encoded where it is not UTF-8.
+        expected = request.headers.get("Expect") or _EXPECTED
+        if expected.lower() != _EXPECTED:
+            return self._parts[0](P4pmipError("Expect", expected, "cannot be met", (_EXPECTED,)), 417)
+        return await self._application(request)
 
 
 class _Connection(web.RequestHandler):
