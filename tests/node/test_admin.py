@@ -110,6 +110,14 @@ async def test_a_client_that_leaves_in_the_middle_is_no_error(
 JSON = "Content-Type: application/json"
 
 
+async def test_a_request_for_nowhere_is_answered(
+    tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await say(tmp_path, b"CONNECT \r\n\r\n"))[0] == 404
+    assert service.nodes["mag-1"].counters["malformed_request"] == 1
+    assert caplog.records == []
+
+
 async def test_what_cannot_be_expected_is_refused_in_json(
     tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import ERROR
 
 from p4pmip.errors import P4pmipError
 from p4pmip.node.values import tcp_text
@@ -59,12 +60,18 @@ class _Server(web.Server):
         counters: Counter[str],
         log: "logging.Logger | logging.LoggerAdapter[logging.Logger]",
     ) -> None:
-        super().__init__(self._answer, request_factory=server.request_factory)
-        self._application = server.request_handler
+        super().__init__(self._answer, request_factory=self._request)
+        self._application, self._factory = server.request_handler, server.request_factory
         self._parts = (refuse, counters, log)
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, *self._parts)
+
+    def _request(self, message: Any, *more: Any) -> web.BaseRequest:
+        if message.url is None:  # CONNECT to nowhere, which aiohttp takes for a request and then stumbles over
+            self._parts[1]["malformed_request"] += 1
+            message = ERROR
+        return self._factory(message, *more)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         # Before aiohttp looks at it, whose answer would quote it, and cannot be encoded where it is not UTF-8.
