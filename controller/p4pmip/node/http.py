@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,9 +21,20 @@ from p4pmip.node.values import tcp_text
 Refuse = Callable[[P4pmipError, int], web.Response]
 """Makes the answer to a request that is refused with a status."""
 
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
 _MALFORMED = (HttpProcessingError, web.RequestPayloadError)
 _EXPECTED = "100-continue"
 _LEFT = (ConnectionError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """What becomes of what is no request, and of one that shows a defect; as of `Runner`."""
+
+    refuse: Refuse
+    counters: Counter[str]
+    log: Log
 
 
 class Runner(web.AppRunner):
@@ -35,41 +47,29 @@ class Runner(web.AppRunner):
         log: Told of both, of the former at debug level.
     """
 
-    def __init__(
-        self,
-        application: web.Application,
-        refuse: Refuse,
-        counters: Counter[str],
-        log: "logging.Logger | logging.LoggerAdapter[logging.Logger]",
-    ) -> None:
+    def __init__(self, application: web.Application, refuse: Refuse, counters: Counter[str], log: Log) -> None:
         super().__init__(application, shutdown_timeout=1.0)
-        self._parts = (refuse, counters, log)
+        self._faults = _Faults(refuse, counters, log)
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server, *self._parts)
+        return _Server(server, self._faults)
 
 
 class _Server(web.Server):
     """The same requests to the same application, over connections of our own."""
 
-    def __init__(
-        self,
-        server: web.Server,
-        refuse: Refuse,
-        counters: Counter[str],
-        log: "logging.Logger | logging.LoggerAdapter[logging.Logger]",
-    ) -> None:
+    def __init__(self, server: web.Server, faults: _Faults) -> None:
         super().__init__(self._answer, request_factory=self._request)
         self._application, self._factory = server.request_handler, server.request_factory
-        self._parts = (refuse, counters, log)
+        self._faults = faults
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, *self._parts)
+        return _Connection(self, self._faults)
 
     def _request(self, message: Any, *more: Any) -> web.BaseRequest:
         if message.url is None:  # CONNECT to nowhere, which aiohttp takes for a request and then stumbles over
-            self._parts[1]["malformed_request"] += 1
+            self._faults.counters["malformed_request"] += 1
             message = ERROR
         return self._factory(message, *more)
 
@@ -77,22 +77,14 @@ class _Server(web.Server):
         # Before aiohttp looks at it, whose answer would quote it, and cannot be encoded where it is not UTF-8.
         expected = request.headers.get("Expect") or _EXPECTED
         if expected.lower() != _EXPECTED:
-            return self._parts[0](P4pmipError("Expect", expected, "cannot be met", (_EXPECTED,)), 417)
+            return self._faults.refuse(P4pmipError("Expect", expected, "cannot be met", (_EXPECTED,)), 417)
         return await self._application(request)
 
 
 class _Connection(web.RequestHandler):
-    def __init__(
-        self,
-        server: web.Server,
-        refuse: Refuse,
-        counters: Counter[str],
-        log: "logging.Logger | logging.LoggerAdapter[logging.Logger]",
-    ) -> None:
+    def __init__(self, server: web.Server, faults: _Faults) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
-        self._refuse = refuse
-        self._counters = counters
-        self._log = log
+        self._faults = faults
 
     def handle_error(
         self,
@@ -106,9 +98,9 @@ class _Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         if isinstance(exc, _MALFORMED):
-            response = self._refuse(P4pmipError("request", None, f"malformed ({type(exc).__name__})"), 400)
+            response = self._faults.refuse(P4pmipError("request", None, f"malformed ({type(exc).__name__})"), 400)
         else:
-            response = self._refuse(P4pmipError("request", None, "failed; the log says why"), status)
+            response = self._faults.refuse(P4pmipError("request", None, "failed; the log says why"), status)
         response.force_close()
         return response
 
@@ -116,13 +108,13 @@ class _Connection(web.RequestHandler):
         """What went wrong with a request or its answer."""
         error = kw.get("exc_info")
         if isinstance(error, _MALFORMED):
-            self._counters["malformed_request"] += 1
-            self._log.debug("malformed request: %r", error)
+            self._faults.counters["malformed_request"] += 1
+            self._faults.log.debug("malformed request: %r", error)
         elif isinstance(error, _LEFT):
-            self._log.debug("a client left: %r", error)
+            self._faults.log.debug("a client left: %r", error)
         else:
-            self._counters["alarm_defect"] += 1
-            self._log.error(*args, **kw)
+            self._faults.counters["alarm_defect"] += 1
+            self._faults.log.error(*args, **kw)
 
 
 def names(host: str, port: int) -> frozenset[str]:
