@@ -191,7 +191,8 @@ class WriteQueue:
         # One by one: each has its own error, or is sent again on its own.
         ops = [op for group in batch.groups for op in (self._ops(group) if isinstance(group, Job) else group)]
         if batch.atomic and (problem.updates or problem.whole.code not in _LOST):
-            self._rollback = self._rollback and bool(problem.updates)
+            if not problem.updates:
+                self._rollback = False
             self._taken_back(batch)
             return
         if not problem.updates:
@@ -248,24 +249,23 @@ class WriteQueue:
         elif job.position == len(job.phases):
             if not job.waits:
                 self._end(job)
-        elif self._may_be_atomic(job):
-            self._release_at_once(job)
+        elif ops := self._atomic_ops(job):
+            self._release_at_once(job, ops)
         elif not job.waits or (self._quirks.ordered_batches and _only(job.phases[job.position], _INSERT)):
             self._release(job, self._ready_phases(job))
 
-    def _may_be_atomic(self, job: Job) -> bool:
-        """Its phases, which do different things, may leave in one request."""
+    def _atomic_ops(self, job: Job) -> list[Op]:
+        """All updates of a job whose phases do different things and may leave in one request; else none."""
         if not self._rollback or job.cautious or job.position or job.waits:
-            return False
+            return []
         if not 1 < len(job.updates) <= self._quirks.updates_at_once:
-            return False
+            return []
         ops = [op for phase in job.phases for op in phase]
-        return not _only(ops, ops[0].operation) and not any(op.predecessor for op in ops)
+        return [] if _only(ops, ops[0].operation) or any(op.predecessor for op in ops) else ops
 
-    def _release_at_once(self, job: Job) -> None:
+    def _release_at_once(self, job: Job, ops: list[Op]) -> None:
         # The updates are not `queued`: a later one that was merged into one of them could not be told from it when the
         # request is taken back.
-        ops = [op for phase in job.phases for op in phase]
         for op in ops:
             op.released = True
         job.position, job.outstanding = len(job.phases), len(ops)
